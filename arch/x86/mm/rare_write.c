@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The private page tables behind rare_write() on x86-64. The window itself is
+ * inline, in <asm/rare_write.h>, which also says why this is safe.
+ */
+#include <linux/mm.h>
+#include <linux/rare_write.h>
+#include <linux/sched/mm.h>
+#include <asm/pgalloc.h>
+
+/*
+ * The last top-level entry of the guard hole, between the start of the kernel
+ * half and the LDT remap: the same index with four and with five levels. Only
+ * a Xen PV hypervisor lives in that hole, and Kconfig excludes it.
+ */
+#define RARE_WRITE_PGD_INDEX	271
+
+unsigned long arch_rare_write_alias __ro_after_init;
+EXPORT_SYMBOL_GPL(arch_rare_write_alias);
+
+/* Added to a physical address, this makes an alias entry. */
+u64 arch_rare_write_prot __ro_after_init;
+EXPORT_SYMBOL_GPL(arch_rare_write_prot);
+
+__wr_rare_type struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS] __wr_rare;
+EXPORT_SYMBOL_GPL(arch_rare_write_tables);
+
+/**
+ * arch_rare_write_init - work out where the alias is and how it is mapped
+ *
+ * Not global: INVLPG would drop it all the same, but a global entry would
+ * outlive a PCID that is recycled should a flush ever be missed.
+ */
+void __init arch_rare_write_init(void)
+{
+	pgprotval_t prot = pgprot_val(PAGE_KERNEL) & ~_PAGE_GLOBAL;
+
+	arch_rare_write_prot = prot & __supported_pte_mask;
+	arch_rare_write_alias = -((PTRS_PER_PGD - RARE_WRITE_PGD_INDEX) * PGDIR_SIZE);
+}
+
+/**
+ * arch_rare_write_prepare - build the private tables of one CPU
+ * @tables: filled in on success
+ *
+ * An mm of its own keeps the kernel half up to date: pgd_alloc() puts it on
+ * pgd_list, which sync_global_pgds() walks when memory is hot-added. It also
+ * gives the order and alignment that the entry code expects with PTI.
+ *
+ * Context: May sleep.
+ * Return: 0, or -ENOMEM with nothing left allocated.
+ */
+int arch_rare_write_prepare(struct arch_rare_write_tables *tables)
+{
+	unsigned long addr = arch_rare_write_alias;
+	struct mm_struct *mm;
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	mm = mm_alloc();
+	if (!mm)
+		return -ENOMEM;
+
+	p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+	if (!p4d)
+		goto err_mm;
+	pud = pud_alloc(mm, p4d, addr);
+	if (!pud)
+		goto err_p4d;
+	pmd = pmd_alloc(mm, pud, addr);
+	if (!pmd)
+		goto err_pud;
+	tables->ptep = pte_alloc_kernel(pmd, addr);
+	if (!tables->ptep)
+		goto err_pmd;
+
+	tables->cr3 = __sme_pa(mm->pgd);
+	if (boot_cpu_has(X86_FEATURE_PCID))
+		tables->cr3 |= X86_CR3_PCID_NOFLUSH;
+	return 0;
+
+	/* The alias starts its slot, so each entry above starts its table. */
+err_pmd:
+	pmd_free(mm, pmd);
+	mm_dec_nr_pmds(mm);
+err_pud:
+	pud_free(mm, pud);
+	mm_dec_nr_puds(mm);
+err_p4d:
+	if (pgtable_l5_enabled())
+		p4d_free(mm, p4d);
+err_mm:
+	mmput(mm);
+	return -ENOMEM;
+}

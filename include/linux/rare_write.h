@@ -1,0 +1,712 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * rare_write() - kernel data that is read-only at rest
+ *
+ * An attacker who can write kernel memory goes for the data that decides: the
+ * path of a helper that runs as root, a policy switch, a table of function
+ * pointers. Such data changes rarely, but it does change, so neither const nor
+ * __ro_after_init will do. Write-rare data is mapped read-only, always; it is
+ * changed through a second, writable mapping of just its page, an alias, which
+ * exists for a few instructions and only in page tables that no other CPU uses.
+ *
+ * API overview:
+ *
+ *   __wr_rare_type, __wr_rare               declare and place an object
+ *   rare_write(var, val)                    assign
+ *   rare_write_copy/_fill/_str(obj, ...)    arrays, structs, strings
+ *   rare_write_release(var, val)            store-release
+ *   rare_assign_pointer(ptr, val)           publish to RCU readers
+ *   rare_xchg(var, val), rare_cmpxchg(var, old, new)
+ *   guard(rare_write)(), rare_write_begin/end() with __rare_write() and
+ *   __rare_write_copy() inside              several writes in one window
+ *   rare_ptr(&var)                          a plain const pointer, for readers
+ *
+ * Usage example:
+ *
+ *   static __wr_rare_type int policy __wr_rare = 1;
+ *   static __wr_rare_type struct my_ops ops __wr_rare = { .open = my_open };
+ *
+ *   if (policy)                        // an ordinary load
+ *           ops.open(file);
+ *
+ *   policy = 0;                        // does not compile
+ *   rare_write(policy, 0);             // one write, one window
+ *
+ *   scoped_guard(rare_write) {         // several writes, one window
+ *           __rare_write(ops.open, new_open);
+ *           __rare_write(policy, 2);
+ *   }
+ *
+ * The type is const volatile, and that is the point: C's way to say that the
+ * program does not assign an object which changes all the same. With const
+ * alone a compiler may keep the initial value forever, and does. A reader pays
+ * what READ_ONCE() costs.
+ *
+ * Context: process, softirq or hardirq, with interrupts on or off; not NMI. A
+ * window masks interrupts and ends with them as they were. Inside, do not
+ * sleep, and write what was computed before: the shorter the better.
+ *
+ * Atomicity: a naturally aligned object of 1, 2, 4 or 8 bytes is written by one
+ * single-copy atomic store. Anything else, struct assignment included, may be
+ * seen half done by other CPUs; readers need a lock, a seqcount or RCU as with
+ * any data. A window is no lock and orders nothing: two CPUs may be in one.
+ *
+ * State and destination are checked in every build. These are BUG()s: a window
+ * in a window, an end or a write without one, a window in NMI, a destination
+ * that is not write-rare. An oops inside closes the window.
+ *
+ * Nothing here can be called: every function that opens a window or writes is
+ * inlined into its user, so that no address in the kernel is a ready-made
+ * "write anything" for an attacker who controls where it jumps.
+ *
+ * The interface and its names are Kees Cook's, from the RFC of March 2017,
+ * which credits PaX and grsecurity; the alias is text_poke()'s idea.
+ */
+#ifndef _LINUX_RARE_WRITE_H
+#define _LINUX_RARE_WRITE_H
+
+#include <linux/build_bug.h>
+#include <linux/cleanup.h>
+#include <linux/compiler.h>
+#include <linux/rare_write_active.h>
+#include <linux/rcupdate.h>
+#include <linux/string.h>
+#include <linux/types.h>
+
+/* The type of @x without const and volatile, which a value does not have. */
+#define __rare_typeof(x)	typeof(((void)0, (x)))
+
+/**
+ * rare_ptr - a plain pointer to write-rare data, to hand to other code
+ * @ptr: pointer to the object, or an array
+ *
+ * Most functions take a pointer to const, not to const volatile. What they
+ * read is a snapshot in the sense of any unlocked read. The compiler is kept
+ * from seeing which object is meant, or it could use the initial value.
+ *
+ * Example: ``strcmp(rare_ptr(helper_path), "/sbin/helper")``
+ *
+ * Return: @ptr, as pointer to const.
+ */
+#define rare_ptr(ptr)							\
+({									\
+	const __rare_typeof(*(ptr)) *__rare_p =				\
+		(const __rare_typeof(*(ptr)) *)(unsigned long)(ptr);	\
+									\
+	OPTIMIZER_HIDE_VAR(__rare_p);					\
+	__rare_p;							\
+})
+
+#ifdef CONFIG_RARE_WRITE
+
+#include <linux/bug.h>
+#include <linux/irqflags.h>
+#include <linux/jump_label.h>
+#include <linux/kasan.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/tracepoint-defs.h>
+#include <asm/rare_write.h>
+#include <asm/sections.h>
+
+/**
+ * __wr_rare - place an object in the write-rare region
+ *
+ * Goes after the name in a definition, together with __wr_rare_type. The object
+ * may be static or not, initialised or not, in the kernel or in a module.
+ */
+#define __wr_rare		__section(".data..rare_write")
+
+/**
+ * __wr_rare_type - the type qualifiers of write-rare data
+ *
+ * Goes into every declaration, extern ones and pointers to such data included.
+ * For a pointer variable it goes after the star: it is the pointer itself that
+ * is write-rare, as in ``static struct foo * __wr_rare_type head __wr_rare;``.
+ */
+#define __wr_rare_type		const volatile
+
+/* States of a window; any other value names the page that the alias maps. */
+#define RARE_WRITE_CLOSED	0UL
+#define RARE_WRITE_OPEN		1UL
+
+/* This CPU's window. Lives in plain memory: it is void outside of windows. */
+struct rare_write_window {
+	unsigned long page;
+	unsigned long flags;
+	struct arch_rare_write arch;
+};
+
+DECLARE_PER_CPU(struct rare_write_window, rare_write_window);
+DECLARE_STATIC_KEY_FALSE(rare_write_protected);
+DECLARE_TRACEPOINT(rare_write);
+
+/* The region of the kernel image: its first page, size, and alias entry there. */
+struct rare_write_image {
+	unsigned long page;
+	unsigned long size;
+	u64 entry;
+};
+
+extern struct rare_write_image rare_write_image;
+extern char __start_rare_write[], __end_rare_write[];
+
+u64 rare_write_lookup(unsigned long addr);
+void rare_write_trace_note(unsigned long dst, size_t len);
+void rare_write_trace_window(void);
+
+#ifdef CONFIG_RARE_WRITE_DEBUG
+void rare_write_debug_before(unsigned long dst, size_t len);
+void rare_write_debug_after(unsigned long dst, const void *src, size_t len);
+#else
+static inline void rare_write_debug_before(unsigned long dst, size_t len)
+{
+}
+
+static inline void rare_write_debug_after(unsigned long dst, const void *src, size_t len)
+{
+}
+#endif
+
+/* An object can be write-rare only if its type is: catch the rest early. */
+#define __rare_check(var)						\
+	static_assert(__builtin_types_compatible_p(typeof(&(var)),	\
+						   const volatile typeof(var) *), \
+		      "not declared with __wr_rare_type: " #var)
+
+/* Atomic forms need a size that the machine accesses at once. */
+#define __rare_check_native(var)					\
+	static_assert(__native_word(typeof(var)),			\
+		      "not 1, 2, 4 or 8 bytes: " #var)
+
+/* Written by one store: its size is native and its type aligned to it. */
+#define __rare_native(var)						\
+	(__native_word(typeof(var)) && __alignof__(typeof(var)) >= sizeof(var))
+
+/* Bounded by the object: at compile time if possible. */
+#define __rare_check_len(obj, len)					\
+do {									\
+	BUILD_BUG_ON_MSG(__builtin_constant_p(len) && (len) > sizeof(obj), \
+			 "longer than the object: " #obj);		\
+	BUG_ON((len) > sizeof(obj));					\
+} while (0)
+
+/*
+ * The name of a page in struct rare_write_window: its last address, which can
+ * be neither RARE_WRITE_CLOSED nor RARE_WRITE_OPEN, not even for the null page.
+ */
+static __always_inline unsigned long __rare_page(unsigned long addr)
+{
+	return addr | ~PAGE_MASK;
+}
+
+static __always_inline unsigned long __rare_addr(const volatile void *ptr)
+{
+	return (unsigned long)kasan_reset_tag((const void *)ptr);
+}
+
+/*
+ * The alias entry for the page named @page. The region starts and ends at page
+ * boundaries, so asking once per page is enough. BUG()s if it is not write-rare;
+ * the window is marked open for that case, so that the oops can close it.
+ */
+static __always_inline u64 __rare_entry(struct rare_write_window *w, unsigned long page)
+{
+	unsigned long offset = page - rare_write_image.page;
+
+	if (likely(offset < rare_write_image.size))
+		return rare_write_image.entry + offset;
+	if (w->page == RARE_WRITE_CLOSED)
+		w->page = RARE_WRITE_OPEN;
+	return rare_write_lookup(page);
+}
+
+/* The pointer to write @addr through, which is in the page mapped last. */
+static __always_inline void *__rare_alias(unsigned long addr)
+{
+	if (IS_ENABLED(CONFIG_HAVE_ARCH_RARE_WRITE_MEMCPY))
+		return __arch_rare_write_ptr(addr);
+	return (void *)addr;
+}
+
+/* Mask interrupts and take this CPU's window, which must be closed. */
+static __always_inline struct rare_write_window *__rare_take(void)
+{
+	unsigned long flags;
+	struct rare_write_window *w;
+
+	BUG_ON(in_nmi());
+	flags = __arch_rare_write_irq_save();
+	w = raw_cpu_ptr(&rare_write_window);
+	BUG_ON(w->page != RARE_WRITE_CLOSED);
+	w->flags = flags;
+	return w;
+}
+
+/*
+ * Give it back. From here on an oops has nothing to close. A window that wrote
+ * just once has no note of it yet, but @len bytes at @addr to note.
+ */
+static __always_inline void
+__rare_give(struct rare_write_window *w, unsigned long addr, size_t len)
+{
+	barrier();
+	w->page = RARE_WRITE_CLOSED;
+	if (tracepoint_enabled(rare_write)) {
+		rare_write_trace_note(addr, len);
+		rare_write_trace_window();
+	}
+	__arch_rare_write_irq_restore(w->flags);
+}
+
+/*
+ * Have the page named @page mapped in a window that begin opened. A caller that
+ * has none may be preempted and look at another CPU's window. The fast path
+ * then meets an alias that this CPU does not have, and faults; the slow path
+ * must not get that far.
+ */
+static __always_inline void __rare_turn(unsigned long page)
+{
+	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
+	unsigned long state = READ_ONCE(w->page);
+	u64 entry;
+
+	if (likely(state == page))
+		return;
+
+	BUG_ON(state == RARE_WRITE_CLOSED || !irqs_disabled());
+	entry = __rare_entry(w, page);
+	WRITE_ONCE(w->page, page);
+	if (!static_branch_likely(&rare_write_protected))
+		return;
+	if (state == RARE_WRITE_OPEN)
+		__arch_rare_write_begin(__arch_rare_write_tables(), &w->arch, entry);
+	else
+		__arch_rare_write_turn(__arch_rare_write_tables(), entry);
+}
+
+/* The pointer to write @addr through in a window that begin opened. */
+static __always_inline void *__rare_map(unsigned long addr)
+{
+	__rare_turn(__rare_page(addr));
+	if (static_branch_likely(&rare_write_protected))
+		return __rare_alias(addr);
+	return (void *)addr;
+}
+
+/**
+ * __arch_rare_write_memcpy - write through the alias
+ * @dst: pointer made by __rare_map(), not to cross its page
+ * @src: what to write
+ * @len: bytes, known to the compiler or not
+ *
+ * The RFC's hook for architectures that cannot write the object's own address.
+ * 1, 2, 4 and 8 bytes are one store, which is single-copy atomic if aligned.
+ */
+static __always_inline void
+__arch_rare_write_memcpy(void *dst, const void *src, size_t len)
+{
+	const u8 *s = src;
+	u8 *d = dst;
+
+	if (__builtin_constant_p(len)) {
+		switch (len) {
+		case 1:
+			__arch_rare_write_store(d, *s, 1);
+			return;
+		case 2:
+			__arch_rare_write_store(d, *(const u16 *)s, 2);
+			return;
+		case 4:
+			__arch_rare_write_store(d, *(const u32 *)s, 4);
+			return;
+		case 8:
+			__arch_rare_write_store(d, *(const u64 *)s, 8);
+			return;
+		}
+	}
+	/* Both architectures load u64 from any address. */
+	for (; len >= 8; d += 8, s += 8, len -= 8)
+		__arch_rare_write_store(d, *(const u64 *)s, 8);
+	for (; len; d++, s++, len--)
+		__arch_rare_write_store(d, *s, 1);
+}
+
+static __always_inline void
+__rare_store_release(void *dst, const void *src, size_t len)
+{
+	switch (len) {
+	case 1:
+		__arch_rare_write_store_release(dst, *(const u8 *)src, 1);
+		break;
+	case 2:
+		__arch_rare_write_store_release(dst, *(const u16 *)src, 2);
+		break;
+	case 4:
+		__arch_rare_write_store_release(dst, *(const u32 *)src, 4);
+		break;
+	case 8:
+		__arch_rare_write_store_release(dst, *(const u64 *)src, 8);
+		break;
+	}
+}
+
+/*
+ * Write @len bytes in a window that begin opened. An object that is @native is
+ * aligned to its size and cannot cross a page; others are cut at page ends,
+ * after a look at the last byte, so that nothing is written if that is refused.
+ */
+static __always_inline void
+__rare_write_n(const volatile void *dst, const void *src, size_t len, bool native)
+{
+	unsigned long addr = __rare_addr(dst);
+	size_t n;
+
+	if (tracepoint_enabled(rare_write))
+		rare_write_trace_note(addr, len);
+
+	if (!native && offset_in_page(addr) + len > PAGE_SIZE)
+		__rare_entry(raw_cpu_ptr(&rare_write_window), __rare_page(addr + len - 1));
+
+	for (; len; addr += n, src += n, len -= n) {
+		n = native ? len : min(len, PAGE_SIZE - offset_in_page(addr));
+		rare_write_debug_before(addr, n);
+		__arch_rare_write_memcpy(__rare_map(addr), src, n);
+		rare_write_debug_after(addr, src, n);
+		if (native)
+			break;
+	}
+}
+
+/*
+ * Do @op in a window of its own, with __rare_p the way to write @var: the same
+ * steps as begin, write and end, without the checks that can only fail between
+ * them, and with what begin saved still in registers.
+ */
+#define __rare_do(var, op)						\
+do {									\
+	unsigned long __rare_a = __rare_addr(&(var));			\
+	struct rare_write_window *__rare_w = __rare_take();		\
+	u64 __rare_e = __rare_entry(__rare_w, __rare_page(__rare_a));	\
+	__rare_typeof(var) *__rare_p;					\
+									\
+	__rare_w->page = __rare_page(__rare_a);				\
+	rare_write_debug_before(__rare_a, sizeof(var));			\
+	if (static_branch_likely(&rare_write_protected)) {		\
+		struct arch_rare_write_tables __rare_t = __arch_rare_write_tables(); \
+		struct arch_rare_write __rare_s =			\
+			__arch_rare_write_begin(__rare_t, &__rare_w->arch, __rare_e); \
+									\
+		__rare_p = __rare_alias(__rare_a);			\
+		op;							\
+		__arch_rare_write_end(__rare_t, __rare_s, __rare_p);	\
+	} else {							\
+		__rare_p = (void *)__rare_a;				\
+		op;							\
+	}								\
+	rare_write_debug_after(__rare_a, NULL, sizeof(var));		\
+	__rare_give(__rare_w, __rare_a, sizeof(var));			\
+} while (0)
+
+/**
+ * rare_write_begin - open a window for several writes
+ *
+ * Names no target: the alias is made by the first __rare_write(), kept while
+ * the window stays on one page, and gone after rare_write_end(). Masks
+ * interrupts. scoped_guard(rare_write) does the same and cannot be left open.
+ *
+ * Context: Any but NMI, not in a window. BUG()s otherwise.
+ */
+static __always_inline void rare_write_begin(void)
+{
+	__rare_take()->page = RARE_WRITE_OPEN;
+	/* NMIs and the oops path look at the state from now on. */
+	barrier();
+}
+
+/**
+ * rare_write_end - close the window that rare_write_begin() opened
+ *
+ * Context: In a window, on the CPU that opened it. BUG()s otherwise.
+ */
+static __always_inline void rare_write_end(void)
+{
+	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
+	unsigned long state = READ_ONCE(w->page);
+
+	/* With interrupts on @w may be another CPU's, which is in a window. */
+	BUG_ON(state == RARE_WRITE_CLOSED || !irqs_disabled());
+	if (state != RARE_WRITE_OPEN && static_branch_likely(&rare_write_protected))
+		__arch_rare_write_end(__arch_rare_write_tables(), w->arch, __rare_alias(0));
+	__rare_give(w, 0, 0);
+}
+
+/* guard(rare_write)(), by hand: DEFINE_LOCK_GUARD_0() need not be inlined. */
+typedef struct {
+	void *lock;
+} class_rare_write_t;
+
+__DEFINE_CLASS_IS_CONDITIONAL(rare_write, false);
+
+static __always_inline class_rare_write_t class_rare_write_constructor(void)
+{
+	rare_write_begin();
+	return (class_rare_write_t){ .lock = (void *)1 };
+}
+
+static __always_inline void class_rare_write_destructor(class_rare_write_t *c)
+{
+	rare_write_end();
+}
+
+static __always_inline void *class_rare_write_lock_ptr(class_rare_write_t *c)
+{
+	return c->lock;
+}
+
+/* A window for @len bytes at @dst, which may cross pages. */
+static __always_inline void
+__rare_write_bytes(const volatile void *dst, const void *src, size_t len)
+{
+	rare_write_begin();
+	__rare_write_n(dst, src, len, false);
+	rare_write_end();
+}
+
+static __always_inline void __rare_fill(const volatile void *dst, u8 byte, size_t len)
+{
+	u64 pattern = byte * 0x0101010101010101ULL;
+	size_t n;
+
+	rare_write_begin();
+	for (; len; dst += n, len -= n) {
+		n = min(len, sizeof(pattern));
+		__rare_write_n(dst, &pattern, n, false);
+	}
+	rare_write_end();
+}
+
+static __always_inline ssize_t
+__rare_str(const volatile void *dst, const char *src, size_t size)
+{
+	size_t len = strnlen(src, size);
+	bool fits = len < size;
+
+	rare_write_begin();
+	__rare_write_n(dst, src, fits ? len : size - 1, false);
+	__rare_write_n(dst + (fits ? len : size - 1), "", 1, true);
+	rare_write_end();
+	return fits ? len : -E2BIG;
+}
+
+/**
+ * __rare_write - assign to a write-rare object inside a window
+ * @var: the object, a member or an element of one
+ * @val: the new value, evaluated once, inside the window
+ *
+ * Context: Between rare_write_begin() and rare_write_end().
+ */
+#define __rare_write(var, val)						\
+do {									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_check(var);						\
+	__rare_write_n(&(var), &__rare_val, sizeof(__rare_val),		\
+		       __rare_native(var));				\
+} while (0)
+
+/**
+ * rare_write - assign to a write-rare object
+ * @var: the object, a member or an element of one; evaluated once
+ * @val: the new value, evaluated once, before the window opens
+ *
+ * A naturally aligned object of 1, 2, 4 or 8 bytes changes atomically. Orders
+ * nothing: use rare_write_release() to publish.
+ *
+ * Context: Any but NMI, not in a window. BUG()s otherwise, and if @var is not
+ * write-rare.
+ * Return: the new value.
+ */
+#define rare_write(var, val)						\
+({									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_check(var);						\
+	if (__rare_native(var))						\
+		__rare_do(var, __arch_rare_write_memcpy(__rare_p, &__rare_val, \
+							sizeof(__rare_val))); \
+	else								\
+		__rare_write_bytes(&(var), &__rare_val, sizeof(__rare_val)); \
+	__rare_val;							\
+})
+
+/**
+ * rare_write_release - assign and publish
+ * @var: an object of 1, 2, 4 or 8 bytes; evaluated once
+ * @val: the new value, evaluated once, before the window opens
+ *
+ * As smp_store_release(): who reads @val with smp_load_acquire() also sees what
+ * this CPU wrote before, to write-rare memory or any other.
+ *
+ * Context: As rare_write().
+ */
+#define rare_write_release(var, val)					\
+do {									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_check(var);						\
+	__rare_check_native(var);					\
+	__rare_do(var, __rare_store_release(__rare_p, &__rare_val,	\
+					    sizeof(__rare_val)));	\
+} while (0)
+
+/**
+ * rare_assign_pointer - publish a write-rare pointer to RCU readers
+ * @ptr: the pointer variable; evaluated once
+ * @val: the new pointer, evaluated once
+ *
+ * As rcu_assign_pointer(); readers use rcu_dereference().
+ *
+ * Context: As rare_write().
+ */
+#define rare_assign_pointer(ptr, val)					\
+	rare_write_release(ptr, (__force __rare_typeof(ptr))(val))
+
+/**
+ * rare_xchg - exchange the value of a write-rare object
+ * @var: an object of 1, 2, 4 or 8 bytes; evaluated once
+ * @val: the new value, evaluated once, before the window opens
+ *
+ * Fully ordered, as xchg().
+ *
+ * Context: As rare_write().
+ * Return: the old value.
+ */
+#define rare_xchg(var, val)						\
+({									\
+	__rare_typeof(var) __rare_val = (val), __rare_old;		\
+									\
+	__rare_check(var);						\
+	__rare_check_native(var);					\
+	__rare_do(var, __rare_old = arch_xchg(__rare_p, __rare_val));	\
+	__rare_old;							\
+})
+
+/**
+ * rare_cmpxchg - exchange the value of a write-rare object if it is as expected
+ * @var: an object of 1, 2, 4 or 8 bytes; evaluated once
+ * @old: the expected value, evaluated once, before the window opens
+ * @new: the new value, evaluated once, before the window opens
+ *
+ * Fully ordered if it succeeds, as cmpxchg().
+ *
+ * Context: As rare_write().
+ * Return: the value found; the exchange took place if it is @old.
+ */
+#define rare_cmpxchg(var, old, new)					\
+({									\
+	__rare_typeof(var) __rare_exp = (old), __rare_val = (new), __rare_old; \
+									\
+	__rare_check(var);						\
+	__rare_check_native(var);					\
+	__rare_do(var, __rare_old = arch_cmpxchg(__rare_p, __rare_exp, __rare_val)); \
+	__rare_old;							\
+})
+
+/**
+ * rare_write_copy - copy into a write-rare array or struct
+ * @obj: the object; evaluated once
+ * @src: pointer to what to copy; evaluated once
+ * @len: bytes, at most the size of @obj: checked by the compiler if it is a
+ *	constant, else BUG()
+ *
+ * Not atomic: readers may see a part. Masks interrupts for the whole copy.
+ *
+ * Context: As rare_write(). A fault on @src inside the window is an oops.
+ */
+#define rare_write_copy(obj, src, len)					\
+do {									\
+	size_t __rare_len = (len);					\
+									\
+	__rare_check(obj);						\
+	__rare_check_len(obj, __rare_len);				\
+	__rare_write_bytes(&(obj), (src), __rare_len);			\
+} while (0)
+
+/**
+ * __rare_write_copy - rare_write_copy() inside a window
+ * @obj: the object; evaluated once
+ * @src: pointer to what to copy; evaluated once
+ * @len: bytes, at most the size of @obj
+ *
+ * Context: Between rare_write_begin() and rare_write_end().
+ */
+#define __rare_write_copy(obj, src, len)				\
+do {									\
+	size_t __rare_len = (len);					\
+									\
+	__rare_check(obj);						\
+	__rare_check_len(obj, __rare_len);				\
+	__rare_write_n(&(obj), (src), __rare_len, false);		\
+} while (0)
+
+/**
+ * rare_write_fill - set all bytes of a write-rare array or struct
+ * @obj: the object; evaluated once
+ * @byte: the value of each byte
+ *
+ * Not atomic: readers may see a part. Masks interrupts for the whole object.
+ *
+ * Context: As rare_write().
+ */
+#define rare_write_fill(obj, byte)					\
+do {									\
+	__rare_check(obj);						\
+	__rare_fill(&(obj), (byte), sizeof(obj));			\
+} while (0)
+
+/**
+ * rare_write_str - copy a string into a write-rare array of char
+ * @arr: the array; evaluated once
+ * @src: the string; evaluated once
+ *
+ * What does not fit is cut off, and the result is always terminated, as with
+ * strscpy(). Readers may see a mix of the old string and the new, but always a
+ * terminator within the array: its last byte is never anything else.
+ *
+ * Context: As rare_write().
+ * Return: characters copied without the terminator, or -E2BIG if cut off.
+ */
+#define rare_write_str(arr, src)					\
+({									\
+	__rare_check(arr);						\
+	static_assert(__same_type((arr)[0], const volatile char),	\
+		      "not an array of char: " #arr);			\
+	__rare_str(&(arr), (src), sizeof(arr));				\
+})
+
+#else /* !CONFIG_RARE_WRITE: plain data, plainly written */
+
+#define __wr_rare
+#define __wr_rare_type
+
+#define rare_write_begin()		do { } while (0)
+#define rare_write_end()		do { } while (0)
+#define __rare_write(var, val)		((void)((var) = (val)))
+#define __rare_write_copy(obj, src, len) ((void)memcpy(&(obj), (src), (len)))
+
+#define rare_write(var, val)		((var) = (val))
+#define rare_write_release(var, val)	smp_store_release(&(var), (val))
+#define rare_assign_pointer(ptr, val)	rcu_assign_pointer(ptr, val)
+#define rare_xchg(var, val)		xchg(&(var), (val))
+#define rare_cmpxchg(var, old, new)	cmpxchg(&(var), (old), (new))
+#define rare_write_copy(obj, src, len)	((void)memcpy(&(obj), (src), (len)))
+#define rare_write_fill(obj, byte)	((void)memset(&(obj), (byte), sizeof(obj)))
+#define rare_write_str(arr, src)	strscpy(arr, src)
+
+DEFINE_LOCK_GUARD_0(rare_write, (void)0, (void)0)
+
+#endif /* CONFIG_RARE_WRITE */
+#endif /* _LINUX_RARE_WRITE_H */
