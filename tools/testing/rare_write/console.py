@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read a kernel's console: splats that nobody expected, and test results.
+
+A test that breaks something on purpose says so around it:
+
+	rare_write-expect-begin: NAME /REGEX/
+	rare_write-expect-end: NAME
+
+What is between is exempt, but must match REGEX.
+"""
+import re
+
+DENY = (
+    r'\bWARNING: ', r'\bBUG: ', r'\bOops\b', r'\bkernel BUG at\b', r'\bUnable to handle kernel\b',
+    r'\bInternal error: ', r'\bgeneral protection fault\b', r'\bCall [Tt]race:',
+    r'\bKernel panic\b', r'\bINFO: task\b', r'\brcu.*detected stalls\b', r'\bsoft lockup\b',
+    r'\bpossible recursive locking\b', r'\bsuspicious RCU\b', r'\bUBSAN: ', r'\bKASAN: ',
+    r'\bKCSAN: ', r'W\+X .*(?:FAILED|found)', r'rodata_test: .*(?:wrong|error|fail)',
+    r'rare_write: .*(?:do not arrive|is writable|does not hold|next to .* changed)',
+)
+BEGIN = re.compile(r'rare_write-expect-begin: (\S+) /(.*)/$')
+END = re.compile(r'rare_write-expect-end: (\S+)')
+
+
+def splats(text, deny=DENY):
+    """Everything on the console that should not be there."""
+    if not deny:
+        return ['the list of splats is empty: nothing was checked']
+    pattern = re.compile('|'.join(deny))
+    bad, expected, seen = [], None, False
+    for line in text.splitlines():
+        line = line.rstrip()
+        if found := BEGIN.search(line):
+            if expected:
+                bad.append(f'{expected[0]}: no end of what was expected')
+            expected, seen = (found[1], found[2]), False
+        elif found := END.search(line):
+            if not expected or expected[0] != found[1]:
+                bad.append(f'{found[1]}: an end without a begin')
+            elif not seen:
+                bad.append(f'{found[1]}: /{expected[1]}/ did not come')
+            expected = None
+        elif expected:
+            seen = seen or re.search(expected[1], line) is not None
+        elif pattern.search(line):
+            bad.append(f'splat: {line.strip()}')
+    if expected:
+        bad.append(f'{expected[0]}: no end of what was expected')
+    return bad
+
+
+def results(text):
+    """Test cases in the KTAP on the console: {suite.case: 'ok', 'failed' or why skipped}.
+
+    Only leaves count, not their sums. A plan that was not fulfilled is a failed case.
+    """
+    cases, stack = {}, []
+
+    def close(indent):
+        """Leave the levels that are deeper than indent."""
+        while stack and stack[-1]['indent'] > indent:
+            level = stack.pop()
+            if level['plan'] != level['seen']:
+                cases[f'{level["name"]}.plan'] = 'failed'
+
+    for line in text.splitlines():
+        # The console puts a time before each line, and KTAP's indent comes after it.
+        line = re.sub(r'^\[\s*\d+\.\d+\] (\[\s*[TC]\d+\] )?', '', line.rstrip())
+        body = line.lstrip()
+        indent = len(line) - len(body)
+        if re.match(r'K?TAP version', body):
+            close(indent - 1)
+            if stack:
+                stack[-1]['sum'] = True
+            stack.append({'indent': indent, 'plan': 0, 'seen': 0, 'name': 'kselftest',
+                          'sum': False})
+        elif not stack:
+            continue
+        elif found := re.match(r'1\.\.(\d+)$', body):
+            stack[-1]['plan'] = int(found[1])
+        elif found := re.match(r'# Subtest: (\S+)', body):
+            stack[-1]['name'] = found[1]
+        elif found := re.match(r'(not )?ok \d+ (?:- )?([^#]*?)\s*(?:# (.*))?$', body):
+            close(indent)
+            if not stack:
+                continue
+            level = stack[-1]
+            level['seen'] += 1
+            if not level['sum']:
+                state, note = 'failed' if found[1] else 'ok', found[3] or ''
+                if note.startswith('SKIP'):
+                    state = note[4:].strip() or 'no reason given'
+                cases[f'{level["name"]}.{found[2]}'] = state
+            level['sum'] = False
+    close(-1)
+    return cases

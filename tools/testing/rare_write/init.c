@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The first program of a test machine. Does what /plan says, one step a line,
+ * and reports each step on a virtio port of its own, not on the console, where
+ * the kernel under test could write too. "done" comes last, after a look at the
+ * taint of the kernel: a run without it did not finish.
+ *
+ * Steps: insmod FILE [PARAMETERS]   rmmod NAME        cat FILE
+ *        write FILE TEXT            kills FILE TEXT   exec FILE
+ * A "kills" step must end the process that writes; exec may exit with 4: skip.
+ */
+#define PORT "/dev/vport0p1"
+
+static int verdict = -1;
+
+static void report(const char *how, const char *step)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "%s %s\n", how, step);
+	write(verdict, line, strlen(line));
+	printf("init: %s", line);
+}
+
+/* The next word of *rest, which moves behind it. */
+static char *word(char **rest)
+{
+	char *start = *rest, *end = strchr(start, ' ');
+
+	if (end) {
+		*end = 0;
+		*rest = end + 1;
+	} else {
+		*rest = start + strlen(start);
+	}
+	return start;
+}
+
+static int insmod(char *file, const char *params)
+{
+	int fd = open(file, O_RDONLY), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = my_syscall3(__NR_finit_module, fd, params, 0);
+	close(fd);
+	return ret;
+}
+
+static int write_text(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = write(fd, text, strlen(text));
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
+static int cat(const char *file)
+{
+	char buf[512];
+	int fd = open(file, O_RDONLY), n;
+
+	if (fd < 0)
+		return fd;
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		write(1, buf, n);
+	close(fd);
+	return n;
+}
+
+/* Run a program, or write in a process of its own; return the wait status. */
+static int child(char *file, const char *text)
+{
+	char *argv[] = { file, NULL };
+	char *envp[] = { "PATH=/bin", NULL };
+	int status = -1, pid = fork();
+
+	if (!pid) {
+		if (text)
+			exit(write_text(file, text) ? 1 : 0);
+		execve(file, argv, envp);
+		exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return status;
+}
+
+static const char *run(char *line)
+{
+	char *rest = line, *what = word(&rest), *file = word(&rest);
+	int status;
+
+	if (!strcmp(what, "insmod"))
+		return insmod(file, rest) ? "failed" : "ok";
+	if (!strcmp(what, "rmmod"))
+		return my_syscall2(__NR_delete_module, file, O_NONBLOCK) ? "failed" : "ok";
+	if (!strcmp(what, "write"))
+		return write_text(file, rest) ? "failed" : "ok";
+	if (!strcmp(what, "cat"))
+		return cat(file) ? "failed" : "ok";
+	if (!strcmp(what, "kills"))
+		return WIFSIGNALED(child(file, rest)) ? "ok" : "failed";
+	if (!strcmp(what, "exec")) {
+		status = child(file, NULL);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 4)
+			return "skipped";
+		return WIFEXITED(status) && !WEXITSTATUS(status) ? "ok" : "failed";
+	}
+	return "unknown";
+}
+
+int main(void)
+{
+	static char plan[8192], copy[512], taint[64];
+	char *line, *next;
+	int fd, n;
+
+	mkdir("/proc", 0755);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+
+	verdict = open(PORT, O_WRONLY);
+	fd = open("/plan", O_RDONLY);
+	n = fd < 0 ? -1 : read(fd, plan, sizeof(plan) - 1);
+	if (n < 0)
+		report("failed", "reading /plan");
+
+	for (line = plan; *line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		else
+			next = line + strlen(line);
+		snprintf(copy, sizeof(copy), "%s", line);
+		printf("init: step %s\n", copy);
+		report(run(line), copy);
+	}
+
+	fd = open("/proc/sys/kernel/tainted", O_RDONLY);
+	n = fd < 0 ? 0 : read(fd, taint, sizeof(taint) - 1);
+	if (n > 0)
+		taint[n - 1] = 0;
+	report("done", taint);
+	close(verdict);
+	reboot(LINUX_REBOOT_CMD_POWER_OFF);
+	return 0;
+}

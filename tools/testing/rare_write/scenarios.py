@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What `make check` boots, and what each boot must bring."""
+
+# name: kernel, CPU, command line
+SCENARIOS = {
+    'x86_64-qemu64': ('x86_64', 'test', 'qemu64', ''),
+    'x86_64-qemu64-pti': ('x86_64', 'test', 'qemu64', 'pti=on'),
+    'x86_64-max-4level': ('x86_64', 'test', 'max', 'no5lvl'),
+    'x86_64-max-5level': ('x86_64', 'test', 'max', ''),
+    'x86_64-rodata-off': ('x86_64', 'test', 'max', 'rodata=off'),
+    'x86_64-prod': ('x86_64', 'prod', 'max', ''),
+    'x86_64-off': ('x86_64', 'off', 'max', ''),
+    'arm64-cortex-a57': ('arm64', 'test', 'cortex-a57', ''),
+    'arm64-neoverse-n1': ('arm64', 'test', 'neoverse-n1', ''),
+    'arm64-max': ('arm64', 'test', 'max', ''),
+    'arm64-max-kpti': ('arm64', 'test', 'max', 'kpti=on'),
+    'arm64-max-pseudo-nmi': ('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1'),
+    'arm64-max-rodata-on': ('arm64', 'test', 'max', 'rodata=on'),
+    'arm64-max-rodata-off': ('arm64', 'test', 'max', 'rodata=off'),
+    'arm64-prod': ('arm64', 'prod', 'max', ''),
+    'arm64-off': ('arm64', 'off', 'max', ''),
+}
+
+# What the kernel says at boot, by scenario or by its kernel; None: nothing.
+BOOT_LINE = {
+    'test': 'rare_write: temporary alias protects',
+    'prod': 'rare_write: temporary alias protects',
+    'off': None,
+    'x86_64-rodata-off': 'rare_write: nothing is protected: rodata=off',
+    'arm64-max-rodata-off': 'rare_write: nothing is protected: rodata=off',
+    'arm64-max-rodata-on': 'modules are writable in the linear map',
+}
+
+# Where the alias is tells how many levels of page tables the kernel really uses.
+ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
+
+# How many cases of each KUnit suite must run, by kernel.
+API, MISUSE, PROTECT = 9, 19, 11
+CASES = {
+    'test': {'rare_write': API, 'misuse_is_fatal': MISUSE - 2, 'rare_write_misuse': 2,
+             'rare_write_protect': PROTECT},
+    'prod': {'rare_write': API, 'misuse_is_fatal': MISUSE - 2, 'rare_write_misuse': 2},
+    'off': {'rare_write': API},
+}
+
+# Skips that are right: (scenario, suite.case or suite.*): the reason the test gives.
+SKIPS = {
+    ('x86_64-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
+    ('arm64-max-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
+    ('arm64-max-rodata-on', 'rare_write_protect.module_linear_map'):
+        'modules are writable in the linear map: rodata=on',
+    ('x86_64-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
+    ('arm64-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
+}
+
+
+def plan(arch, config, name):
+    """The steps of a scenario, and the modules that they need."""
+    crash = '/sys/kernel/debug/provoke-crash/DIRECT'
+    state = '/sys/module/rare_write_howto/parameters/state'
+    steps = ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',
+             'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
+    modules = ['rare_write_kunit', 'rare_write_howto', 'lkdtm']
+    if config != 'off':
+        steps.append('cat /sys/kernel/debug/rare_write/regions ')
+    if config == 'test':
+        steps.append('cat /sys/kernel/debug/rare_write/counters ')
+        if 'rodata-off' not in name and 'rodata-on' not in name:
+            modules.append('rare_write_demo')
+            steps += ['insmod /lib/rare_write_demo.ko ',
+                      'cat /sys/kernel/debug/rare_write_demo/run ', 'rmmod rare_write_demo ']
+    steps += ['rmmod rare_write_howto ', 'insmod /lib/lkdtm.ko ']
+    if BOOT_LINE.get(name, BOOT_LINE[config]) and 'rodata-off' not in name:
+        steps += [f'kills {crash} WRITE_RARE_WRITE', f'kills {crash} RARE_WRITE']
+    else:
+        steps += [f'write {crash} WRITE_RARE_WRITE', f'write {crash} RARE_WRITE']
+    return steps, modules

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Golden cases for console.py: a checker that cannot fail is no checker."""
+import console
+
+EXPECT = '[1.0] x: rare_write-expect-begin: nested /kernel BUG at/\n{}[1.1] x: rare_write-expect-end: nested\n'
+KTAP = '''[ 1.0]     KTAP version 1
+[ 1.0]     # Subtest: suite
+[ 1.0]     1..3
+[ 1.0]     ok 1 one
+[ 1.0]     not ok 2 two
+[ 1.0]     ok 3 three # SKIP no such machine
+[ 1.0] not ok 1 suite
+'''
+
+CASES = (
+    ('clean', lambda: console.splats('[1.0] hello\n') == []),
+    ('warning', lambda: len(console.splats('WARNING: CPU: 0 PID: 1 at mm/x.c:1\n')) == 1),
+    ('oops', lambda: len(console.splats('[1.0] Oops: 0002 [#1]\n')) == 1),
+    ('wx', lambda: len(console.splats('x86/mm: Checked W+X mappings: FAILED, 1\n')) == 1),
+    ('expected', lambda: console.splats(EXPECT.format('[1.0] kernel BUG at x.c:1\n')) == []),
+    ('expected-missing', lambda: len(console.splats(EXPECT.format(''))) == 1),
+    ('expected-other', lambda: len(console.splats(EXPECT.format('Oops: 0002\n'))) == 1),
+    ('expected-open', lambda: len(console.splats(EXPECT.format('').split('\n')[0] + '\n')) == 1),
+    ('empty-denylist', lambda: len(console.splats('[1.0] hello\n', deny=())) == 1),
+    ('ktap', lambda: console.results(KTAP) == {
+        'suite.one': 'ok', 'suite.two': 'failed', 'suite.three': 'no such machine'}),
+    ('ktap-cut-off', lambda: console.results(KTAP.replace('1..3', '1..4'))['suite.plan'] == 'failed'),
+)
+
+
+def run():
+    """Return {name: 'ok' or 'failed'}."""
+    return {f'console.{name}': 'ok' if case() else 'failed' for name, case in CASES}
