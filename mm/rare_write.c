@@ -36,7 +36,7 @@ EXPORT_PER_CPU_SYMBOL_GPL(rare_write_window);
 DEFINE_STATIC_KEY_FALSE(rare_write_protected);
 EXPORT_SYMBOL_GPL(rare_write_protected);
 
-/* Empty until the alias can be used; then every window consults it. */
+/* Empty until early_initcall; rare_write_lookup() knows the region by itself. */
 struct rare_write_image rare_write_image __ro_after_init;
 EXPORT_SYMBOL_GPL(rare_write_image);
 
@@ -89,12 +89,13 @@ NOKPROBE_SYMBOL(rare_write_active);
 void rare_write_abort(void)
 {
 	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
-	unsigned long state = w->page;
+	struct arch_rare_write_tables tables = __arch_rare_write_tables();
 
-	if (likely(state == RARE_WRITE_CLOSED))
+	if (likely(w->page == RARE_WRITE_CLOSED))
 		return;
-	if (state != RARE_WRITE_OPEN && static_branch_likely(&rare_write_protected))
-		__arch_rare_write_end(__arch_rare_write_tables(), w->arch, __rare_alias(0));
+	/* How far the window got is asked of the CPU, which cannot be out of date. */
+	if (static_branch_likely(&rare_write_protected) && arch_rare_write_loaded(tables))
+		__arch_rare_write_end(tables, w->arch, __rare_alias(0));
 	barrier();
 	w->page = RARE_WRITE_CLOSED;
 	__arch_rare_write_irq_abort();
@@ -148,19 +149,20 @@ static int __init rare_write_init(void)
 {
 	int ret;
 
+	arch_rare_write_init();
+	rare_write_image.page = __rare_page((unsigned long)__start_rare_write);
+	rare_write_image.size = __end_rare_write - __start_rare_write;
+	rare_write_image.entry = __arch_rare_write_entry(__pa_symbol(__start_rare_write));
+
+	/* Nothing will be sealed: plain stores it is, for good. */
 	if (!rodata_enabled)
 		return 0;
 
-	arch_rare_write_init();
 	ret = cpuhp_setup_state(CPUHP_BP_PREPARE_DYN, "mm/rare_write:prepare",
 				rare_write_prepare_cpu, NULL);
 	/* The region is about to be sealed: without tables nobody could write it. */
 	if (ret < 0)
 		panic("rare_write: no memory for the boot CPU's page tables\n");
-
-	rare_write_image.page = __rare_page((unsigned long)__start_rare_write);
-	rare_write_image.size = __end_rare_write - __start_rare_write;
-	rare_write_image.entry = __arch_rare_write_entry(__pa_symbol(__start_rare_write));
 	static_branch_enable(&rare_write_protected);
 	return 0;
 }

@@ -151,6 +151,15 @@ u64 rare_write_debug_private(int cpu)
 }
 EXPORT_SYMBOL_GPL(rare_write_debug_private);
 
+/**
+ * rare_write_debug_modules_sealed - is the linear map of modules read-only too?
+ */
+bool rare_write_debug_modules_sealed(void)
+{
+	return arch_rare_write_modules_sealed();
+}
+EXPORT_SYMBOL_GPL(rare_write_debug_modules_sealed);
+
 static int counters_show(struct seq_file *m, void *v)
 {
 	int cpu;

@@ -362,6 +362,7 @@ static __always_inline void
 __rare_write_n(const volatile void *dst, const void *src, size_t len, bool native)
 {
 	unsigned long addr = __rare_addr(dst);
+	void *alias;
 	size_t n;
 
 	if (tracepoint_enabled(rare_write))
@@ -372,8 +373,9 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 
 	for (; len; addr += n, src += n, len -= n) {
 		n = native ? len : min(len, PAGE_SIZE - offset_in_page(addr));
+		alias = __rare_map(addr);
 		rare_write_debug_before(addr, n);
-		__arch_rare_write_memcpy(__rare_map(addr), src, n);
+		__arch_rare_write_memcpy(alias, src, n);
 		rare_write_debug_after(addr, src, n);
 		if (native)
 			break;

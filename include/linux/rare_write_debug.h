@@ -17,5 +17,6 @@ unsigned long rare_write_debug_mismatches(void);
 struct rare_write_entry rare_write_debug_entry(unsigned long addr);
 unsigned long rare_write_debug_alias(void);
 u64 rare_write_debug_private(int cpu);
+bool rare_write_debug_modules_sealed(void);
 
 #endif /* _LINUX_RARE_WRITE_DEBUG_H */

@@ -6,6 +6,7 @@
  *   rare_write          the interface; also with CONFIG_RARE_WRITE=n
  *   rare_write_misuse   what must end in BUG(), and what follows from that
  *   rare_write_protect  attacks on data, on the alias, on a window
+ *   rare_write_cost     instructions for each window, where time counts them
  *
  * The promises P1 to P12 are listed in Documentation/security/rare-write.rst.
  */
@@ -489,6 +490,8 @@ static void sleep_inside(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
 		kunit_skip(test, "needs DEBUG_ATOMIC_SLEEP");
+	/* The kernel says so once a second, and dying tasks of the suite did. */
+	msleep(1100);
 	pr_info("rare_write-expect-begin: sleep_inside /sleeping function called/\n");
 	scoped_guard(rare_write)
 		might_sleep();
@@ -508,11 +511,89 @@ static struct kunit_suite misuse_suite = {
 	.test_cases = misuse_cases,
 };
 
+/*
+ * Under QEMU's -icount shift=0 a nanosecond is an instruction: the TSC advances
+ * by one for each, the arm64 counter by one for each 16.
+ */
+static bool icount;
+module_param(icount, bool, 0400);
+MODULE_PARM_DESC(icount, "the machine counts instructions as time");
+
+#define ROUNDS	1600
+
+static u64 instructions(void)
+{
+#ifdef CONFIG_X86
+	return rdtsc();
+#elif defined(CONFIG_ARM64)
+	return get_cycles() * 16;
+#endif
+}
+
+/* What @op costs, without the loop around it. */
+#define count_instructions(op)						\
+({									\
+	u64 __start, __empty, __full;					\
+									\
+	__start = instructions();					\
+	for (int __i = 0; __i < ROUNDS; __i++)				\
+		barrier();						\
+	__empty = instructions() - __start;				\
+	__start = instructions();					\
+	for (int __i = 0; __i < ROUNDS; __i++) {			\
+		barrier();						\
+		op;							\
+	}								\
+	__full = instructions() - __start;				\
+	(__full - __empty + ROUNDS / 2) / ROUNDS;			\
+})
+
+/* Of the kernel's own write-rare data, the one that modules can name. */
+#define built_in	arch_rare_write_tables[NR_CPUS - 1].ptep
+
+static void window_cost(struct kunit *test)
+{
+	const u64 limit = IS_ENABLED(CONFIG_X86) ? 45 : 60;
+	pte_t *same = built_in;
+	unsigned long flags;
+	u64 window, two, module;
+
+	if (!icount)
+		kunit_skip(test, "not counted: needs icount=1");
+	/* A tick in the middle would count. */
+	local_irq_save(flags);
+	window = count_instructions(rare_write(built_in, same));
+	two = count_instructions(({
+		rare_write_begin();
+		__rare_write(built_in, same);
+		__rare_write(built_in, same);
+		rare_write_end();
+	}));
+	module = count_instructions(rare_write(v64, 1));
+	local_irq_restore(flags);
+
+	kunit_info(test, "instructions: window %llu, with two writes %llu, to a module %llu\n",
+		   window, two, module);
+	KUNIT_EXPECT_LE(test, window, limit);
+	/* Less than a window can be is no count. */
+	KUNIT_EXPECT_GT(test, window, 20);
+}
+
+static struct kunit_case cost_cases[] = {
+	KUNIT_CASE(window_cost),
+	{}
+};
+
+static struct kunit_suite cost_suite = {
+	.name = "rare_write_cost",
+	.test_cases = cost_cases,
+};
+
 #ifdef CONFIG_RARE_WRITE_DEBUG
 
 static int protect_init(struct kunit *test)
 {
-	if (!rodata_enabled)
+	if (!static_key_enabled(&rare_write_protected))
 		kunit_skip(test, "nothing is protected: rodata=off");
 	return 0;
 }
@@ -622,7 +703,7 @@ static void module_linear_map(struct kunit *test)
 {
 	u64 before = v64;
 
-	if (!arch_rare_write_modules_sealed())
+	if (!rare_write_debug_modules_sealed())
 		kunit_skip(test, "modules are writable in the linear map: rodata=on");
 	for (size_t i = 0; i < sizeof(vpages); i += PAGE_SIZE)
 		KUNIT_EXPECT_FALSE(test,
@@ -925,11 +1006,11 @@ static struct kunit_suite protect_suite = {
 	.test_cases = protect_cases,
 };
 
-kunit_test_suites(&api_suite, &misuse_suite, &protect_suite);
+kunit_test_suites(&api_suite, &misuse_suite, &protect_suite, &cost_suite);
 
 #else
 
-kunit_test_suites(&api_suite, &misuse_suite);
+kunit_test_suites(&api_suite, &misuse_suite, &cost_suite);
 
 #endif /* CONFIG_RARE_WRITE_DEBUG */
 

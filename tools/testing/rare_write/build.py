@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import tree
-from common import (ARCHES, CONFIGS, HERE, SRC, TOOLCHAINS, Step, choose, die, logged,
+from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, TOOLCHAINS, Step, choose, die, logged,
                     object_folder)
 
 
@@ -119,7 +119,7 @@ def module(obj, name):
 
 def program(arch, source):
     """A static program for the guest, with the kernel's nolibc."""
-    binary = os.path.join(object_folder(arch, 'test'), os.path.basename(source)[:-2])
+    binary = os.path.join(BUILD, f'{arch}-programs', os.path.basename(source)[:-2])
     os.makedirs(os.path.dirname(binary), exist_ok=True)
     nolibc = os.path.join(SRC, 'tools/include/nolibc/nolibc.h')
     logged(['clang-19', f'--target={ARCHES[arch]["triple"]}', '-fuse-ld=lld', '-static',

@@ -4,6 +4,7 @@
 import fnmatch
 import os
 import re
+import subprocess
 import sys
 
 import build
@@ -11,7 +12,7 @@ import console
 import test_console
 import vm
 from common import ARCHES, BUILD, Step, choose
-from scenarios import ALIAS, BOOT_LINE, CASES, SCENARIOS, SKIPS, plan
+from scenarios import ALIAS, BOOT_LINE, CASES, ICOUNT, SCENARIOS, SKIPS, plan
 
 
 def lkdtm_is_expected(text):
@@ -38,6 +39,19 @@ def lkdtm_is_expected(text):
             tail = text.find('init: ', stop)
             text = text[:start] + text[tail if tail > 0 else stop:]
     return text, cases
+
+
+def gadgets(obj):
+    """No function that opens a window or writes through one may exist on its own."""
+    inlined = re.compile(r' [tTwW] (rare_write_(begin|end)|__rare_\w+|__arch_rare_write_\w+|'
+                         r'class_rare_write_\w+)$', re.M)
+    files = [os.path.join(obj, 'vmlinux')] + [
+        build.module(obj, m) for m in ('rare_write_kunit', 'rare_write_howto', 'lkdtm')]
+    names = [subprocess.check_output(['llvm-nm-19', file], text=True) for file in files]
+    if not all(' T ' in n or ' t ' in n for n in names):
+        return {'symbols.gadgets': 'failed: no symbols to look at'}
+    found = sorted({m[1] for n in names for m in inlined.finditer(n)})
+    return {'symbols.gadgets': f'failed: {" ".join(found)}' if found else 'ok'}
 
 
 def judge(name, run):
@@ -67,11 +81,11 @@ def judge(name, run):
     for case, state in console.results(run.text).items():
         if state not in ('ok', 'failed'):
             reasons = [reason for (where, what), reason in SKIPS.items()
-                       if where == name and fnmatch.fnmatch(case, what)]
+                       if fnmatch.fnmatch(name, where) and fnmatch.fnmatch(case, what)]
             state = f'skipped: {state}' if state in reasons else f'failed: unexpected skip: {state}'
         cases[case] = state
     for (where, what), _ in SKIPS.items():
-        if where == name and not any(fnmatch.fnmatch(case, what) and state.startswith('skipped')
+        if fnmatch.fnmatch(name, where) and not any(fnmatch.fnmatch(case, what) and state.startswith('skipped')
                                      for case, state in cases.items()):
             cases[f'skip.{what}'] = 'failed: an expected skip did not happen'
     for suite, count in CASES[config].items():
@@ -94,8 +108,12 @@ def main():
         steps, modules = plan(arch, config, name)
         files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules if build.module(obj, m)}
         with Step(f'testing {name}'):
-            run = vm.boot(arch, obj, name, steps, files, cpu=cpu, append=append)
+            counted = name.startswith('icount-')
+            run = vm.boot(arch, obj, name, steps, files, cpu=cpu, append=append,
+                          smp=ICOUNT['smp'] if counted else 4,
+                          extra=ICOUNT['qemu'] if counted else ())
         tables[name] = judge(name, run)
+        tables[name].update(gadgets(obj))
         for case, state in tables[name].items():
             if state.startswith('failed'):
                 print(f'  not ok: {name}: {case}: {state}', flush=True)

@@ -16,7 +16,7 @@ DENY = (
     r'\bInternal error: ', r'\bgeneral protection fault\b', r'\bCall [Tt]race:',
     r'\bKernel panic\b', r'\bINFO: task\b', r'\brcu.*detected stalls\b', r'\bsoft lockup\b',
     r'\bpossible recursive locking\b', r'\bsuspicious RCU\b', r'\bUBSAN: ', r'\bKASAN: ',
-    r'\bKCSAN: ', r'W\+X .*(?:FAILED|found)', r'rodata_test: .*(?:wrong|error|fail)',
+    r'\bKCSAN: ', r'W\+X mappings: FAILED', r'rodata_test: .*(?:wrong|error|fail)',
     r'rare_write: .*(?:do not arrive|is writable|does not hold|next to .* changed)',
 )
 BEGIN = re.compile(r'rare_write-expect-begin: (\S+) /(.*)/$')
@@ -53,7 +53,8 @@ def splats(text, deny=DENY):
 def results(text):
     """Test cases in the KTAP on the console: {suite.case: 'ok', 'failed' or why skipped}.
 
-    Only leaves count, not their sums. A plan that was not fulfilled is a failed case.
+    Only leaves count, not their sums. A plan that was not fulfilled is a failed case;
+    parameterised cases of KUnit have no plan.
     """
     cases, stack = {}, []
 
@@ -61,7 +62,7 @@ def results(text):
         """Leave the levels that are deeper than indent."""
         while stack and stack[-1]['indent'] > indent:
             level = stack.pop()
-            if level['plan'] != level['seen']:
+            if level['plan'] not in (None, level['seen']):
                 cases[f'{level["name"]}.plan'] = 'failed'
 
     for line in text.splitlines():
@@ -73,7 +74,7 @@ def results(text):
             close(indent - 1)
             if stack:
                 stack[-1]['sum'] = True
-            stack.append({'indent': indent, 'plan': 0, 'seen': 0, 'name': 'kselftest',
+            stack.append({'indent': indent, 'plan': None, 'seen': 0, 'name': 'kselftest',
                           'sum': False})
         elif not stack:
             continue

@@ -17,7 +17,10 @@ static void report(const char *how, const char *step)
 {
 	char line[512];
 
-	snprintf(line, sizeof(line), "%s %s\n", how, step);
+	strlcpy(line, how, sizeof(line));
+	strlcat(line, " ", sizeof(line));
+	strlcat(line, step, sizeof(line));
+	strlcat(line, "\n", sizeof(line));
 	write(verdict, line, strlen(line));
 	printf("init: %s", line);
 }
@@ -138,7 +141,7 @@ int main(void)
 			*next++ = 0;
 		else
 			next = line + strlen(line);
-		snprintf(copy, sizeof(copy), "%s", line);
+		strlcpy(copy, line, sizeof(copy));
 		printf("init: step %s\n", copy);
 		report(run(line), copy);
 	}

@@ -19,6 +19,8 @@ SCENARIOS = {
     'arm64-max-rodata-off': ('arm64', 'test', 'max', 'rodata=off'),
     'arm64-prod': ('arm64', 'prod', 'max', ''),
     'arm64-off': ('arm64', 'off', 'max', ''),
+    'icount-x86_64': ('x86_64', 'prod', 'max', ''),
+    'icount-arm64': ('arm64', 'prod', 'max', ''),
 }
 
 # What the kernel says at boot, by scenario or by its kernel; None: nothing.
@@ -35,22 +37,22 @@ BOOT_LINE = {
 ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 
 # How many cases of each KUnit suite must run, by kernel.
-API, MISUSE, PROTECT = 9, 19, 11
-CASES = {
-    'test': {'rare_write': API, 'misuse_is_fatal': MISUSE - 2, 'rare_write_misuse': 2,
-             'rare_write_protect': PROTECT},
-    'prod': {'rare_write': API, 'misuse_is_fatal': MISUSE - 2, 'rare_write_misuse': 2},
-    'off': {'rare_write': API},
-}
+OFF = {'rare_write': 9}
+PROD = {**OFF, 'misuse_is_fatal': 17, 'rare_write_misuse': 2, 'rare_write_cost': 1}
+CASES = {'test': {**PROD, 'rare_write_protect': 11}, 'prod': PROD, 'off': OFF}
 
-# Skips that are right: (scenario, suite.case or suite.*): the reason the test gives.
+# One instruction is one nanosecond: counts are exact, and the same in every run.
+ICOUNT = {'qemu': ['-icount', 'shift=0'], 'smp': 1, 'module': ' icount=1'}
+
+# Skips that are right: (scenario, suite.case), either a pattern: the reason given.
 SKIPS = {
     ('x86_64-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
     ('arm64-max-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
     ('arm64-max-rodata-on', 'rare_write_protect.module_linear_map'):
         'modules are writable in the linear map: rodata=on',
-    ('x86_64-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
-    ('arm64-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
+    ('*-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
+    ('icount-*', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
+    ('[xa]*-[!o]*', 'rare_write_cost.window_cost'): 'not counted: needs icount=1',
 }
 
 
@@ -58,7 +60,12 @@ def plan(arch, config, name):
     """The steps of a scenario, and the modules that they need."""
     crash = '/sys/kernel/debug/provoke-crash/DIRECT'
     state = '/sys/module/rare_write_howto/parameters/state'
-    steps = ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',
+    if name.startswith('icount-'):
+        return [f'insmod /lib/rare_write_kunit.ko{ICOUNT["module"]}'], ['rare_write_kunit']
+    # Every CPU but the first goes and returns: the tests then run on returned CPUs.
+    steps = [f'write /sys/devices/system/cpu/cpu{cpu}/online {on}'
+             for cpu in (1, 2, 3) for on in (0, 1)]
+    steps += ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',
              'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
     modules = ['rare_write_kunit', 'rare_write_howto', 'lkdtm']
     if config != 'off':

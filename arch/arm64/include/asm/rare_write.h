@@ -202,6 +202,12 @@ __arch_rare_write_end(struct arch_rare_write_tables tables,
 	__arch_rare_write_asid_changed();
 }
 
+/* Is this CPU's private table loaded? For an oops, which cannot know. */
+static inline bool arch_rare_write_loaded(struct arch_rare_write_tables tables)
+{
+	return read_sysreg(ttbr0_el1) == tables.ttbr0;
+}
+
 /* The alias of @dst, which must lie in the page that was mapped last. */
 static __always_inline void *__arch_rare_write_ptr(unsigned long dst)
 {

@@ -176,6 +176,12 @@ __arch_rare_write_end(struct arch_rare_write_tables tables,
 	native_write_cr3(saved.cr3);
 }
 
+/* Are this CPU's private tables loaded? For an oops, which cannot know. */
+static inline bool arch_rare_write_loaded(struct arch_rare_write_tables tables)
+{
+	return !((__native_read_cr3() ^ tables.cr3) & PTE_PFN_MASK);
+}
+
 /* The alias of @dst, which must lie in the page that was mapped last. */
 static __always_inline void *__arch_rare_write_ptr(unsigned long dst)
 {
