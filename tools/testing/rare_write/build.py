@@ -123,7 +123,7 @@ def program(arch, source):
     os.makedirs(os.path.dirname(binary), exist_ok=True)
     nolibc = os.path.join(SRC, 'tools/include/nolibc/nolibc.h')
     logged(['clang-19', f'--target={ARCHES[arch]["triple"]}', '-fuse-ld=lld', '-static',
-            '-nostdlib', '-Os', '-Wall', '-fno-stack-protector', '-include', nolibc,
+            '-nostdlib', '-ffreestanding', '-Os', '-Wall', '-fno-stack-protector', '-include', nolibc,
             '-o', binary, source],
            f'{os.path.basename(binary)}-{arch}.log', f'compiling {os.path.basename(source)}')
     return binary

@@ -8,10 +8,11 @@ import subprocess
 import sys
 
 import build
+import check_compile
 import console
 import test_console
 import vm
-from common import ARCHES, BUILD, Step, choose
+from common import ARCHES, BUILD, SRC, Step, choose
 from scenarios import ALIAS, BOOT_LINE, CASES, ICOUNT, SCENARIOS, SKIPS, plan
 
 
@@ -101,12 +102,18 @@ def main():
     only = os.environ.get('ONLY')
     passed, failed, skipped = 0, 0, 0
     tables = {'harness': test_console.run()}
+    for name in () if only else arches:
+        obj = build.kernel(name)
+        with Step(f'compiling for {name} what must not compile'):
+            tables[f'compile-{name}'] = check_compile.run(name, obj)
     for name, (arch, config, cpu, append) in SCENARIOS.items():
         if arch not in arches or (only and not fnmatch.fnmatch(name, only)):
             continue
         obj = build.kernel(arch, config)
         steps, modules = plan(arch, config, name)
         files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules if build.module(obj, m)}
+        files['/bin/rare_write_test'] = build.program(
+            arch, os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_test.c'))
         with Step(f'testing {name}'):
             counted = name.startswith('icount-')
             run = vm.boot(arch, obj, name, steps, files, cpu=cpu, append=append,
@@ -114,12 +121,12 @@ def main():
                           extra=ICOUNT['qemu'] if counted else ())
         tables[name] = judge(name, run)
         tables[name].update(gadgets(obj))
-        for case, state in tables[name].items():
-            if state.startswith('failed'):
-                print(f'  not ok: {name}: {case}: {state}', flush=True)
 
     ktap = ['KTAP version 1', f'1..{len(tables)}']
     for number, (name, cases) in enumerate(tables.items(), 1):
+        for case, state in cases.items():
+            if state.startswith('failed'):
+                print(f'  not ok: {name}: {case}: {state}')
         ktap += ['    KTAP version 1', f'    # Subtest: {name}', f'    1..{len(cases)}']
         bad = 0
         for i, (case, state) in enumerate(cases.items(), 1):

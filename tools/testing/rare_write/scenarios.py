@@ -38,7 +38,7 @@ ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 
 # How many cases of each KUnit suite must run, by kernel.
 OFF = {'rare_write': 9}
-PROD = {**OFF, 'misuse_is_fatal': 17, 'rare_write_misuse': 2, 'rare_write_cost': 1}
+PROD = {**OFF, 'kselftest': 4, 'misuse_is_fatal': 17, 'rare_write_misuse': 2, 'rare_write_cost': 1}
 CASES = {'test': {**PROD, 'rare_write_protect': 11}, 'prod': PROD, 'off': OFF}
 
 # One instruction is one nanosecond: counts are exact, and the same in every run.
@@ -52,6 +52,7 @@ SKIPS = {
         'modules are writable in the linear map: rodata=on',
     ('*-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
     ('icount-*', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
+    ('*-prod', 'kselftest.'): 'counters need RARE_WRITE_DEBUG',
     ('[xa]*-[!o]*', 'rare_write_cost.window_cost'): 'not counted: needs icount=1',
 }
 
@@ -69,7 +70,7 @@ def plan(arch, config, name):
              'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
     modules = ['rare_write_kunit', 'rare_write_howto', 'lkdtm']
     if config != 'off':
-        steps.append('cat /sys/kernel/debug/rare_write/regions ')
+        steps += ['cat /sys/kernel/debug/rare_write/regions ', 'exec /bin/rare_write_test ']
     if config == 'test':
         steps.append('cat /sys/kernel/debug/rare_write/counters ')
         if 'rodata-off' not in name and 'rodata-on' not in name:
