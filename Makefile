@@ -45,6 +45,7 @@ kernel-src:
 	@echo '$(CURDIR)/build/linux-6.12'
 
 kernel-obj:
+	@[ -n '$(ARCH)' ] || { echo 'error: say which, ARCH=x86_64 or ARCH=arm64' >&2; exit 1; }
 	@echo '$(CURDIR)/build/$(ARCH)-$(CONFIG)-$(TOOLCHAIN)'
 
 clean:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import tree
-from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, TOOLCHAINS, Step, choose, die, logged,
+from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, TOOLCHAINS, TOP, Step, choose, die, logged,
                     object_folder)
 
 
@@ -34,6 +34,8 @@ def environment():
     env = dict(os.environ)
     for name in ('MAKEFLAGS', 'MAKELEVEL', 'ARCH', 'CONFIG', 'CC'):
         env.pop(name, None)
+    # Another clone of this repository finds the same objects in the cache.
+    env.update(CCACHE_BASEDIR=TOP, CCACHE_NOHASHDIR='1')
     env.update(KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970',
                KBUILD_BUILD_USER='rare_write', KBUILD_BUILD_HOST='localhost')
     return env

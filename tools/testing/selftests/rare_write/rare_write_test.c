@@ -77,7 +77,9 @@ static void trace(void)
 {
 	int ok;
 
-	ok = !put(TRACE "trace", "") && !put(TRACE "events/rare_write/rare_write/enable", "1");
+	/* An oops, which other tests provoke, turns tracing off. */
+	ok = !put(TRACE "tracing_on", "1") && !put(TRACE "trace", "") &&
+	     !put(TRACE "events/rare_write/rare_write/enable", "1");
 	ok = ok && !put(HOWTO, "2 /sbin/traced");
 	ok = !put(TRACE "events/rare_write/rare_write/enable", "0") && ok;
 	ok = ok && get(TRACE "trace") > 0;
