@@ -9,7 +9,7 @@ import time
 
 import build
 import console
-from common import ARCHES, BUILD, HERE, Step, choose, die, object_folder
+from common import ARCHES, BUILD, HERE, choose, die
 
 QEMU = {
     'x86_64': {'cmd': ['qemu-system-x86_64', '-machine', 'q35'], 'cpu': 'max', 'tty': 'ttyS0',
@@ -43,7 +43,7 @@ def boot(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', t
     os.makedirs(folder, exist_ok=True)
     base = os.path.join(folder, name)
     with open(base + '.plan', 'w') as file:
-        file.write('\n'.join(plan) + '\n')
+        file.write(''.join(f'{step}\n' for step in plan))
     files = dict(files, **{'/init': build.program(arch, os.path.join(HERE, 'init.c')),
                            '/plan': base + '.plan'})
     build.initramfs(obj, base + '.cpio', files)
@@ -91,7 +91,8 @@ def kvm_works(arch, obj):
     """/dev/kvm may be there and useless: only a boot tells."""
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
         return False
-    return not boot(arch, obj, f'{arch}-kvm-trial', [], {}, timeout=30, accel='kvm').timed_out
+    trial = boot(arch, obj, f'{arch}-kvm-trial', [], {}, timeout=30, accel='kvm')
+    return not trial.problems()
 
 
 def check_module(arch, path, obj):
