@@ -176,6 +176,14 @@ static inline void rare_write_debug_after(unsigned long dst, const void *src, si
 						   const volatile typeof(var) *), \
 		      "not declared with __wr_rare_type: " #var)
 
+/* What assigns a value needs an object that is one: an array decays. */
+#define __rare_check_value(var)						\
+do {									\
+	__rare_check(var);						\
+	static_assert(__same_type(__rare_typeof(var), typeof(var)),	\
+		      "an array is no value, use rare_write_copy(): " #var); \
+} while (0)
+
 /* Atomic forms need a size that the machine accesses at once. */
 #define __rare_check_native(var)					\
 	static_assert(__native_word(typeof(var)),			\
@@ -514,7 +522,7 @@ __rare_str(const volatile void *dst, const char *src, size_t size)
 do {									\
 	__rare_typeof(var) __rare_val = (val);				\
 									\
-	__rare_check(var);						\
+	__rare_check_value(var);					\
 	__rare_write_n(&(var), &__rare_val, sizeof(__rare_val),		\
 		       __rare_native(var));				\
 } while (0)
@@ -535,7 +543,7 @@ do {									\
 ({									\
 	__rare_typeof(var) __rare_val = (val);				\
 									\
-	__rare_check(var);						\
+	__rare_check_value(var);					\
 	if (__rare_native(var))						\
 		__rare_do(var, __arch_rare_write_memcpy(__rare_p, &__rare_val, \
 							sizeof(__rare_val))); \
@@ -558,7 +566,7 @@ do {									\
 do {									\
 	__rare_typeof(var) __rare_val = (val);				\
 									\
-	__rare_check(var);						\
+	__rare_check_value(var);					\
 	__rare_check_native(var);					\
 	__rare_do(var, __rare_store_release(__rare_p, &__rare_val,	\
 					    sizeof(__rare_val)));	\
@@ -590,7 +598,7 @@ do {									\
 ({									\
 	__rare_typeof(var) __rare_val = (val), __rare_old;		\
 									\
-	__rare_check(var);						\
+	__rare_check_value(var);					\
 	__rare_check_native(var);					\
 	__rare_do(var, __rare_old = arch_xchg(__rare_p, __rare_val));	\
 	__rare_old;							\
@@ -611,7 +619,7 @@ do {									\
 ({									\
 	__rare_typeof(var) __rare_exp = (old), __rare_val = (new), __rare_old; \
 									\
-	__rare_check(var);						\
+	__rare_check_value(var);					\
 	__rare_check_native(var);					\
 	__rare_do(var, __rare_old = arch_cmpxchg(__rare_p, __rare_exp, __rare_val)); \
 	__rare_old;							\

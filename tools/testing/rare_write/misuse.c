@@ -44,9 +44,11 @@ int misuse(void)
 #elif CASE == 8		/* refused: longer than the object */
 	rare_write_copy(string, longer, 9);
 #elif CASE == 9		/* refused: not 1, 2, 4 or 8 bytes */
-	rare_write_release(string, longer);
+	rare_write_release(array, longer);
 #elif CASE == 10	/* refused: not an array of char */
 	rare_write_str(array, "text");
+#elif CASE == 11	/* refused: an array is no value */
+	rare_write(string, longer);
 #endif
 	return scalar + array[0] + pointer->func() + other.func();
 }
