@@ -76,7 +76,8 @@ EXPORT_SYMBOL_GPL(rare_write_lookup);
  */
 bool rare_write_active(void)
 {
-	return raw_cpu_read(rare_write_window.page) != RARE_WRITE_CLOSED;
+	/* With interrupts on this is no window, and the CPU could change between. */
+	return irqs_disabled() && raw_cpu_read(rare_write_window.page) != RARE_WRITE_CLOSED;
 }
 NOKPROBE_SYMBOL(rare_write_active);
 
@@ -93,9 +94,17 @@ void rare_write_abort(void)
 
 	if (likely(w->page == RARE_WRITE_CLOSED))
 		return;
-	/* How far the window got is asked of the CPU, which cannot be out of date. */
-	if (static_branch_likely(&rare_write_protected) && arch_rare_write_loaded(tables))
-		__arch_rare_write_end(tables, w->arch, __rare_alias(0));
+	/*
+	 * How far the window got is asked of the CPU, which cannot be out of date.
+	 * The alias goes in any case: the oops may have come just before the
+	 * private tables were loaded, or user access may have replaced them.
+	 */
+	if (static_branch_likely(&rare_write_protected)) {
+		if (arch_rare_write_loaded(tables))
+			__arch_rare_write_end(tables, w->arch, __rare_alias(0));
+		else if (tables.ptep)
+			__arch_rare_write_unmap(tables, __rare_alias(0));
+	}
 	barrier();
 	w->page = RARE_WRITE_CLOSED;
 	__arch_rare_write_irq_abort();

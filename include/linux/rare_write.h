@@ -189,9 +189,9 @@ do {									\
 	static_assert(__native_word(typeof(var)),			\
 		      "not 1, 2, 4 or 8 bytes: " #var)
 
-/* Written by one store: its size is native and its type aligned to it. */
+/* Written by one store: its size is native and it, not just its type, aligned to it. */
 #define __rare_native(var)						\
-	(__native_word(typeof(var)) && __alignof__(typeof(var)) >= sizeof(var))
+	(__native_word(typeof(var)) && __alignof__(var) >= sizeof(var))
 
 /* Bounded by the object: at compile time if possible. */
 #define __rare_check_len(obj, len)					\
@@ -260,13 +260,16 @@ static __always_inline struct rare_write_window *__rare_take(void)
 static __always_inline void
 __rare_give(struct rare_write_window *w, unsigned long addr, size_t len)
 {
+	/* What is attached to the event may open a window of its own. */
+	unsigned long flags = w->flags;
+
 	barrier();
 	w->page = RARE_WRITE_CLOSED;
 	if (tracepoint_enabled(rare_write)) {
 		rare_write_trace_note(addr, len);
 		rare_write_trace_window();
 	}
-	__arch_rare_write_irq_restore(w->flags);
+	__arch_rare_write_irq_restore(flags);
 }
 
 /*
@@ -376,8 +379,11 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 	if (tracepoint_enabled(rare_write))
 		rare_write_trace_note(addr, len);
 
-	if (!native && offset_in_page(addr) + len > PAGE_SIZE)
+	if (!native && offset_in_page(addr) + len > PAGE_SIZE) {
+		/* The first page first: that also finds out if there is no window. */
+		__rare_map(addr);
 		__rare_entry(raw_cpu_ptr(&rare_write_window), __rare_page(addr + len - 1));
+	}
 
 	for (; len; addr += n, src += n, len -= n) {
 		n = native ? len : min(len, PAGE_SIZE - offset_in_page(addr));
@@ -393,9 +399,10 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 /*
  * Do @op in a window of its own, with __rare_p the way to write @var: the same
  * steps as begin, write and end, without the checks that can only fail between
- * them, and with what begin saved still in registers.
+ * them, and with what begin saved still in registers. @src is what @var holds
+ * afterwards, NULL if that is not for this CPU to say.
  */
-#define __rare_do(var, op)						\
+#define __rare_do(var, src, op)						\
 do {									\
 	unsigned long __rare_a = __rare_addr(&(var));			\
 	struct rare_write_window *__rare_w = __rare_take();		\
@@ -416,7 +423,7 @@ do {									\
 		__rare_p = (void *)__rare_a;				\
 		op;							\
 	}								\
-	rare_write_debug_after(__rare_a, NULL, sizeof(var));		\
+	rare_write_debug_after(__rare_a, src, sizeof(var));		\
 	__rare_give(__rare_w, __rare_a, sizeof(var));			\
 } while (0)
 
@@ -545,8 +552,9 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	if (__rare_native(var))						\
-		__rare_do(var, __arch_rare_write_memcpy(__rare_p, &__rare_val, \
-							sizeof(__rare_val))); \
+		__rare_do(var, &__rare_val,				\
+			  __arch_rare_write_memcpy(__rare_p, &__rare_val, \
+						   sizeof(__rare_val))); \
 	else								\
 		__rare_write_bytes(&(var), &__rare_val, sizeof(__rare_val)); \
 	__rare_val;							\
@@ -568,8 +576,8 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	__rare_check_native(var);					\
-	__rare_do(var, __rare_store_release(__rare_p, &__rare_val,	\
-					    sizeof(__rare_val)));	\
+	__rare_do(var, &__rare_val,					\
+		  __rare_store_release(__rare_p, &__rare_val, sizeof(__rare_val)));	\
 } while (0)
 
 /**
@@ -600,7 +608,7 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	__rare_check_native(var);					\
-	__rare_do(var, __rare_old = arch_xchg(__rare_p, __rare_val));	\
+	__rare_do(var, NULL, __rare_old = arch_xchg(__rare_p, __rare_val));	\
 	__rare_old;							\
 })
 
@@ -621,7 +629,7 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	__rare_check_native(var);					\
-	__rare_do(var, __rare_old = arch_cmpxchg(__rare_p, __rare_exp, __rare_val)); \
+	__rare_do(var, NULL, __rare_old = arch_cmpxchg(__rare_p, __rare_exp, __rare_val)); \
 	__rare_old;							\
 })
 
@@ -692,7 +700,8 @@ do {									\
 #define rare_write_str(arr, src)					\
 ({									\
 	__rare_check(arr);						\
-	static_assert(__same_type((arr)[0], const volatile char),	\
+	static_assert(__same_type((arr)[0], const volatile char) &&	\
+		      !__same_type(arr, &(arr)[0]),			\
 		      "not an array of char: " #arr);			\
 	__rare_str(&(arr), (src), sizeof(arr));				\
 })

@@ -14,12 +14,19 @@
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/rare_write.h>
 #include <linux/rare_write_debug.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
+#include <linux/tracepoint.h>
 #include <linux/uaccess.h>
+#ifdef CONFIG_X86_LOCAL_APIC
+#include <asm/apic.h>
+#include <asm/nmi.h>
+#include <asm/trap_pf.h>
+#endif
 
 struct big {
 	u8 tag;
@@ -142,6 +149,25 @@ static void page_crossing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
+/* A packed member promises no alignment, and may lie across two pages. */
+static void misaligned(struct kunit *test)
+{
+	int bad = 0;
+
+	for (size_t at = PAGE_SIZE - 6; at <= PAGE_SIZE; at++) {
+		__wr_rare_type struct odd *odd = (__wr_rare_type struct odd *)&vpages[at];
+
+		rare_write_fill(vpages, 0x77);
+		rare_write(odd->val, 0x01020304);
+		bad += odd->val != 0x01020304;
+		scoped_guard(rare_write)
+			__rare_write(odd->val, 0x05060708);
+		bad += odd->val != 0x05060708;
+		bad += odd->pad != 0x77 || vpages[at - 1] != 0x77 || vpages[at + 5] != 0x77;
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
 static void atomics(struct kunit *test)
 {
 	rare_write(v8, 1);
@@ -189,6 +215,66 @@ static void windows(struct kunit *test)
 	/* A window may stay empty. */
 	rare_write_begin();
 	rare_write_end();
+}
+
+/* A guard closes the window on each way out. */
+static int write_until(int limit)
+{
+	guard(rare_write)();
+	for (int i = 0; i < ARRAY_SIZE(varr); i++) {
+		if (i == limit)
+			return i;
+		__rare_write(varr[i], 100 + i);
+	}
+	return -1;
+}
+
+static void guard_closes(struct kunit *test)
+{
+	rare_write_fill(varr, 0);
+	KUNIT_EXPECT_EQ(test, write_until(2), 2);
+	KUNIT_EXPECT_EQ(test, varr[1], 101);
+	KUNIT_EXPECT_EQ(test, varr[2], 0);
+	KUNIT_EXPECT_EQ(test, write_until(9), -1);
+	KUNIT_EXPECT_EQ(test, varr[3], 103);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+}
+
+/* Where a process may have memory that a window must not touch: its alias. */
+#if defined(CONFIG_RARE_WRITE) && defined(CONFIG_ARM64)
+#define USER_PAGE	ARCH_RARE_WRITE_ALIAS
+#else
+#define USER_PAGE	0x10000000UL
+#endif
+
+/* Give this test an address space with a page at USER_PAGE. */
+static u32 __user *map_user_page(struct kunit *test)
+{
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, NULL, USER_PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
+	KUNIT_ASSERT_EQ(test, addr, USER_PAGE);
+	return (u32 __user *)addr;
+}
+
+/* Tests run in kernel threads; here one that has a process' address space. */
+static void user_memory(struct kunit *test)
+{
+	u32 __user *user = map_user_page(test);
+	u32 val, bad = 0;
+
+	for (u32 i = 0; i < 1000; i++) {
+		bad += put_user(i, user) != 0;
+		rare_write(v32, ~i);
+		scoped_guard(rare_write) {
+			__rare_write(v32, v32 - 1);
+			__rare_write(vpages[0], i);
+		}
+		bad += get_user(val, user) || val != i;
+		bad += v32 != ~i - 1;
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
 static void write_in_irq(struct irq_work *work)
@@ -246,9 +332,12 @@ static struct kunit_case api_cases[] = {
 	KUNIT_CASE(structs),
 	KUNIT_CASE(strings),
 	KUNIT_CASE_SLOW(page_crossing),
+	KUNIT_CASE(misaligned),
 	KUNIT_CASE(atomics),
 	KUNIT_CASE(windows),
+	KUNIT_CASE(guard_closes),
 	KUNIT_CASE(contexts),
+	KUNIT_CASE(user_memory),
 	{}
 };
 
@@ -268,8 +357,16 @@ static unsigned long region_end(void)
 	return (rare_write_image.page & PAGE_MASK) + rare_write_image.size;
 }
 
+/* What a wrong write aims at, so that the test can see that it missed. */
+static unsigned long target, target_before;
+static bool target_readable;
+static unsigned long *heap, *stack;
+
 static noinline void write_to(unsigned long addr)
 {
+	target = addr;
+	target_readable = !copy_from_kernel_nofault(&target_before, (void *)addr,
+						    sizeof(target_before));
 	rare_write(*(__wr_rare_type unsigned long *)addr, 666);
 }
 
@@ -297,7 +394,7 @@ static void do_write_outside(void)
 
 static void do_text(void)
 {
-	write_to((unsigned long)printk_get_level & ~7UL);
+	write_to((unsigned long)rare_write_lookup & ~7UL);
 }
 
 static void do_rodata(void)
@@ -312,12 +409,12 @@ static void do_data(void)
 
 static void do_heap(void)
 {
-	write_to((unsigned long)current);
+	write_to((unsigned long)heap);
 }
 
 static void do_stack(void)
 {
-	write_to((unsigned long)__builtin_frame_address(0));
+	write_to((unsigned long)stack);
 }
 
 static void do_user(void)
@@ -334,6 +431,33 @@ static void do_window_null(void)
 {
 	rare_write_begin();
 	__rare_write(*(__wr_rare_type unsigned long *)8, 666);
+}
+
+/* Not even what is write-rare may be written by another name. */
+static void do_linear_map(void)
+{
+	write_to((unsigned long)page_address(vmalloc_to_page((void *)&v64)) +
+		 offset_in_page(&v64));
+}
+
+static void do_alias(void)
+{
+	write_to((unsigned long)__arch_rare_write_ptr((unsigned long)&v64));
+}
+
+static void do_behind_module(void)
+{
+	const struct module_memory *mem = &THIS_MODULE->mem[MOD_RARE_WRITE];
+
+	write_to((unsigned long)mem->base + mem->size);
+}
+
+/* From &v64 to the end of the address space and on to address 7. */
+static void do_wrap(void)
+{
+	unsigned long len = 8 - (unsigned long)&v64;
+
+	rare_write_copy(*(__wr_rare_type u8 (*)[1UL << 56])&v64, &victim, len);
 }
 
 static void do_behind_region(void)
@@ -389,8 +513,12 @@ static const struct misuse misuses[] = {
 	{ "to_user", do_user },
 	{ "to_null", do_null },
 	{ "to_null_in_window", do_window_null },
+	{ "to_linear_map", do_linear_map },
+	{ "to_alias", do_alias },
 	{ "behind_region", do_behind_region },
+	{ "behind_module", do_behind_module },
 	{ "over_end_of_region", do_over_end },
+	{ "length_wraps", do_wrap },
 	{ "second_page_wrong", do_second_page },
 	{ "bad_source", do_bad_source },
 	{ "bug_inside", do_bug_inside },
@@ -419,8 +547,11 @@ static void expect_usable(struct kunit *test, int cpu)
 		KUNIT_EXPECT_EQ(test, rare_write_debug_private(cpu), 0);
 }
 
-static void write_there(void *unused)
+/* Runs in an interrupt on the CPU of the oops. */
+static void write_there(void *loaded)
 {
+	*(bool *)loaded = static_key_enabled(&rare_write_protected) &&
+			  arch_rare_write_loaded(__arch_rare_write_tables());
 	rare_write(v32, 0xfee1);
 }
 
@@ -430,8 +561,9 @@ static void misuse_is_fatal(struct kunit *test)
 	/* Another CPU if there is one: it must still answer interrupts afterwards. */
 	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
 	struct task_struct *task;
-	bool dead;
+	bool dead, loaded = true;
 	u64 v64_before = v64;
+	unsigned long on_stack = 0x9abc, now;
 	unsigned long over = *(unsigned long *)(region_end() - 8);
 
 	if (cpu >= nr_cpu_ids)
@@ -439,6 +571,10 @@ static void misuse_is_fatal(struct kunit *test)
 	task = kthread_create_on_cpu(call_and_survive, misuse->func, cpu, "misuse/%u");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
+	heap = kunit_kzalloc(test, sizeof(*heap), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, heap);
+	stack = &on_stack;
+	target_readable = false;
 
 	pr_info("rare_write-expect-begin: %s /%s/\n", misuse->name,
 		misuse->func == do_bad_source ? "UNABLE|[Uu]nable to handle|general protection" :
@@ -460,9 +596,15 @@ static void misuse_is_fatal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, victim, 0x1234);
 	KUNIT_EXPECT_EQ(test, *(volatile const unsigned long *)&rodata_victim, 0x5678);
 	KUNIT_EXPECT_EQ(test, *(unsigned long *)(region_end() - 8), over);
+	if (target_readable) {
+		KUNIT_EXPECT_EQ(test, 0, copy_from_kernel_nofault(&now, (void *)target,
+								  sizeof(now)));
+		KUNIT_EXPECT_EQ(test, now, target_before);
+	}
 	expect_usable(test, cpu);
 	rare_write(v32, 0);
-	KUNIT_EXPECT_EQ(test, smp_call_function_single(cpu, write_there, NULL, 1), 0);
+	KUNIT_EXPECT_EQ(test, smp_call_function_single(cpu, write_there, &loaded, 1), 0);
+	KUNIT_EXPECT_FALSE(test, loaded);
 	KUNIT_EXPECT_EQ(test, v32, 0xfee1);
 }
 
@@ -604,6 +746,46 @@ struct fault {
 	bool write;
 };
 
+#ifdef CONFIG_X86
+/* CR2 has no access type, but the kernel traces the error code. */
+static DEFINE_PER_CPU(unsigned long, fault_code);
+static struct tracepoint *fault_tracepoint;
+
+static void see_fault(void *unused, unsigned long addr, struct pt_regs *regs, unsigned long code)
+{
+	raw_cpu_write(fault_code, code);
+}
+
+static void find_tracepoint(struct tracepoint *tp, void *unused)
+{
+	if (!strcmp(tp->name, "page_fault_kernel"))
+		fault_tracepoint = tp;
+}
+
+static int protect_suite_init(struct kunit_suite *suite)
+{
+	for_each_kernel_tracepoint(find_tracepoint, NULL);
+	/* Without tracepoints no fault shows that it was a write: tests fail. */
+	return fault_tracepoint ? tracepoint_probe_register(fault_tracepoint, see_fault, NULL) : 0;
+}
+
+static void protect_suite_exit(struct kunit_suite *suite)
+{
+	if (fault_tracepoint)
+		tracepoint_probe_unregister(fault_tracepoint, see_fault, NULL);
+	tracepoint_synchronize_unregister();
+}
+#else
+static int protect_suite_init(struct kunit_suite *suite)
+{
+	return 0;
+}
+
+static void protect_suite_exit(struct kunit_suite *suite)
+{
+}
+#endif
+
 static struct fault store(unsigned long addr, int size)
 {
 	struct fault fault = {};
@@ -613,6 +795,9 @@ static struct fault store(unsigned long addr, int size)
 	/* Nothing else may fault before the registers are read. */
 	local_irq_save(flags);
 	pagefault_disable();
+#ifdef CONFIG_X86
+	raw_cpu_write(fault_code, 0);
+#endif
 	switch (size) {
 	case 1:
 		__put_kernel_nofault((u8 *)addr, &val, u8, failed);
@@ -632,8 +817,7 @@ failed:
 	fault.hit = true;
 #ifdef CONFIG_X86
 	fault.addr = native_read_cr2();
-	/* CR2 has no access type; the instruction was a store and nothing else. */
-	fault.write = fault.hit;
+	fault.write = raw_cpu_read(fault_code) & X86_PF_WRITE;
 #elif defined(CONFIG_ARM64)
 	fault.addr = read_sysreg(far_el1);
 	fault.write = read_sysreg(esr_el1) & ESR_ELx_WNR;
@@ -717,6 +901,7 @@ static void direct_write(struct kunit *test)
 
 	expect_refused(test, (unsigned long)&v64);
 	expect_refused(test, (unsigned long)&arch_rare_write_tables[0]);
+	expect_refused(test, (unsigned long)lm_alias(&arch_rare_write_tables[0]));
 	KUNIT_EXPECT_EQ(test, v64, before);
 }
 
@@ -740,13 +925,16 @@ static void alias_after_window(struct kunit *test)
 /* P4: what interrupts a window, and writes to the object itself, still faults. */
 static void direct_write_in_window(struct kunit *test)
 {
-	struct fault fault;
+	unsigned long linear = (unsigned long)lm_alias(&arch_rare_write_tables[0]);
+	struct fault fault, other;
 
 	scoped_guard(rare_write) {
 		__rare_write(v64, 5);
 		fault = store((unsigned long)&v64, 8);
+		other = store(linear, 8);
 		__rare_write(v32, 6);
 	}
+	KUNIT_EXPECT_TRUE(test, other.hit);
 	KUNIT_EXPECT_TRUE(test, fault.hit);
 	KUNIT_EXPECT_EQ(test, fault.addr, (unsigned long)&v64);
 	KUNIT_EXPECT_EQ(test, v64, 5);
@@ -811,6 +999,94 @@ static void address_space_restored(struct kunit *test)
 	KUNIT_EXPECT_NE(test, before.root, inside.root);
 	KUNIT_EXPECT_NE(test, before.flags, inside.flags);
 }
+
+/* P4: in a window nobody reads user memory, or what is at its address instead. */
+static void user_access_in_window(struct kunit *test)
+{
+	u32 __user *user = map_user_page(test);
+	u32 val = 0;
+	long inside;
+
+	KUNIT_ASSERT_EQ(test, put_user(0x5a5a, user), 0);
+	scoped_guard(rare_write) {
+		__rare_write(v32, 0xa5a5);
+		inside = copy_from_user_nofault(&val, user, sizeof(val));
+		__rare_write(v32, 0xa6a6);
+	}
+	KUNIT_EXPECT_EQ(test, inside, -EFAULT);
+	KUNIT_EXPECT_EQ(test, val, 0);
+	KUNIT_EXPECT_EQ(test, v32, 0xa6a6);
+	KUNIT_EXPECT_EQ(test, copy_from_user_nofault(&val, user, sizeof(val)), 0);
+	KUNIT_EXPECT_EQ(test, val, 0x5a5a);
+}
+
+#ifdef CONFIG_X86_LOCAL_APIC
+static struct {
+	u32 __user *user;
+	int cpu, count;
+	long access;
+	u64 private;
+	struct fault fault;
+} nmi = { .cpu = -1 };
+
+static int handle_nmi(unsigned int type, struct pt_regs *regs)
+{
+	u32 val;
+
+	if (raw_smp_processor_id() != READ_ONCE(nmi.cpu))
+		return NMI_DONE;
+	nmi.access = copy_from_user_nofault(&val, nmi.user, sizeof(val));
+	nmi.fault = store((unsigned long)&v64, 8);
+	nmi.private = rare_write_debug_private(nmi.cpu);
+	WRITE_ONCE(nmi.count, nmi.count + 1);
+	return NMI_HANDLED;
+}
+
+static void send_nmi(void)
+{
+	int before = READ_ONCE(nmi.count);
+
+	WRITE_ONCE(nmi.cpu, raw_smp_processor_id());
+	apic->send_IPI_mask(cpumask_of(raw_smp_processor_id()), NMI_VECTOR);
+	for (int i = 0; i < 10000000 && READ_ONCE(nmi.count) == before; i++)
+		cpu_relax();
+	WRITE_ONCE(nmi.cpu, -1);
+}
+
+/* P4: an NMI finds the kernel as it knows it, and no user memory. */
+static void nmi_in_window(struct kunit *test)
+{
+	nmi.user = map_user_page(test);
+	nmi.count = 0;
+	KUNIT_ASSERT_EQ(test, put_user(1, nmi.user), 0);
+	KUNIT_ASSERT_EQ(test, register_nmi_handler(NMI_LOCAL, handle_nmi, 0, "rare_write"), 0);
+	rare_write(v64, 1);
+	preempt_disable();
+	send_nmi();
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, nmi.count, 1);
+	KUNIT_EXPECT_EQ(test, nmi.access, 0);
+	KUNIT_EXPECT_EQ(test, nmi.private, 0);
+
+	scoped_guard(rare_write) {
+		__rare_write(v64, 2);
+		send_nmi();
+		__rare_write(v32, 3);
+	}
+	unregister_nmi_handler(NMI_LOCAL, "rare_write");
+	KUNIT_EXPECT_EQ(test, nmi.count, 2);
+	KUNIT_EXPECT_EQ(test, nmi.access, -EFAULT);
+	KUNIT_EXPECT_NE(test, nmi.private, 0);
+	KUNIT_EXPECT_TRUE(test, nmi.fault.hit);
+	KUNIT_EXPECT_EQ(test, v64, 2);
+	KUNIT_EXPECT_EQ(test, v32, 3);
+}
+#else
+static void nmi_in_window(struct kunit *test)
+{
+	kunit_skip(test, "a window masks all that this machine has of NMIs");
+}
+#endif
 
 /* The single writer of these tests must not have tripped the debug checks. */
 static void no_mismatches(struct kunit *test)
@@ -913,6 +1189,11 @@ static int tear_writer(void *unused)
 		rare_write(v32, ~0U);
 		rare_write(v16, 0);
 		rare_write(v16, 0xffff);
+		/* Halves of a split store are close together: make them many. */
+		scoped_guard(rare_write) {
+			for (int i = 0; i < 500; i++)
+				__rare_write(v64, i & 1 ? ~0ULL : 0);
+		}
 		cond_resched();
 	}
 	return 0;
@@ -949,15 +1230,31 @@ static void no_tearing(struct kunit *test)
 	KUNIT_EXPECT_GT(test, changes, 10);
 }
 
-#define COUNTS	20000
+#define COUNTS	5000
+
+/* For several writers at once: too far apart for the debug checks to see others. */
+static __wr_rare_type struct {
+	u64 c64 __aligned(32);
+	u32 c32 __aligned(32);
+	u16 c16 __aligned(32);
+	u8 c8 __aligned(32);
+} vcount __wr_rare;
+
+#define count_up(var)							\
+do {									\
+	__rare_typeof(var) __old = (var), __seen;			\
+									\
+	while ((__seen = rare_cmpxchg(var, __old, __old + 1)) != __old)	\
+		__old = __seen;						\
+} while (0)
 
 static int counter(void *done)
 {
 	for (int i = 0; i < COUNTS; i++) {
-		u64 old = v64, seen;
-
-		while ((seen = rare_cmpxchg(v64, old, old + 1)) != old)
-			old = seen;
+		count_up(vcount.c64);
+		count_up(vcount.c32);
+		count_up(vcount.c16);
+		count_up(vcount.c8);
 		if (!(i & 63))
 			cond_resched();
 	}
@@ -967,21 +1264,110 @@ static int counter(void *done)
 	return 0;
 }
 
-static void no_lost_update(struct kunit *test)
+/* Run @func, which counts *@done, on up to @max CPUs at once, until all are done. */
+static int run_on_cpus(struct kunit *test, int (*func)(void *done), atomic_t *done, int max)
 {
 	struct task_struct *tasks[4];
+	int cpu, n = 0;
+
+	for_each_online_cpu(cpu) {
+		if (n == min_t(int, max, ARRAY_SIZE(tasks)))
+			break;
+		tasks[n] = kthread_create_on_cpu(func, done, cpu, "rare_write/%u");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(tasks[n]));
+		n++;
+	}
+	for (int i = 0; i < n; i++)
+		wake_up_process(tasks[i]);
+	for (int i = 0; i < 60000 && atomic_read(done) < n; i++)
+		msleep(1);
+	KUNIT_EXPECT_EQ(test, atomic_read(done), n);
+	for (int i = 0; i < n; i++)
+		kthread_stop(tasks[i]);
+	return n;
+}
+
+static void no_lost_update(struct kunit *test)
+{
+	atomic_t done = ATOMIC_INIT(0);
+	int n;
+
+	rare_write_fill(vcount, 0);
+	n = COUNTS * run_on_cpus(test, counter, &done, 4);
+	KUNIT_EXPECT_EQ(test, vcount.c64, n);
+	KUNIT_EXPECT_EQ(test, vcount.c32, n);
+	KUNIT_EXPECT_EQ(test, vcount.c16, (u16)n);
+	KUNIT_EXPECT_EQ(test, vcount.c8, (u8)n);
+}
+
+/* What each exchanger is left with; with what is in c32, the sum stays. */
+static atomic_t left;
+
+static int exchanger(void *done)
+{
+	u32 mine = 1000 + raw_smp_processor_id();
+
+	atomic_add(mine, &left);
+	for (int i = 0; i < COUNTS; i++) {
+		mine = rare_xchg(vcount.c32, mine);
+		if (!(i & 63))
+			cond_resched();
+	}
+	atomic_sub(mine, &left);
+	atomic_inc(done);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+static void no_lost_exchange(struct kunit *test)
+{
 	atomic_t done = ATOMIC_INIT(0);
 
-	rare_write(v64, 0);
-	for (int i = 0; i < ARRAY_SIZE(tasks); i++) {
-		tasks[i] = kthread_run(counter, &done, "counter/%d", i);
-		KUNIT_ASSERT_FALSE(test, IS_ERR(tasks[i]));
+	atomic_set(&left, 0);
+	rare_write(vcount.c32, 0);
+	run_on_cpus(test, exchanger, &done, 4);
+	KUNIT_EXPECT_EQ(test, vcount.c32, atomic_read(&left));
+}
+
+static atomic_t page_number, astray;
+
+/* Each has a page for itself: what is not there went through another's alias. */
+static int page_writer(void *done)
+{
+	u64 page = atomic_inc_return(&page_number) - 1;
+
+	for (u64 i = 0; i < COUNTS; i++) {
+		__wr_rare_type u64 *p =
+			(__wr_rare_type u64 *)&vpages[page * PAGE_SIZE + i * 8 % PAGE_SIZE];
+
+		rare_write(*p, page << 32 | i);
+		if (*p != (page << 32 | i))
+			atomic_inc(&astray);
+		if (!(i & 63))
+			cond_resched();
 	}
-	for (int i = 0; i < 60000 && atomic_read(&done) < ARRAY_SIZE(tasks); i++)
-		msleep(1);
-	for (int i = 0; i < ARRAY_SIZE(tasks); i++)
-		kthread_stop(tasks[i]);
-	KUNIT_EXPECT_EQ(test, v64, COUNTS * ARRAY_SIZE(tasks));
+	atomic_inc(done);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+/* P2: the same alias address leads every CPU to a page of its own. */
+static void windows_at_once(struct kunit *test)
+{
+	atomic_t done = ATOMIC_INIT(0);
+	int bad = 0, n;
+
+	atomic_set(&page_number, 0);
+	atomic_set(&astray, 0);
+	rare_write_fill(vpages, 0);
+	n = run_on_cpus(test, page_writer, &done, 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&astray), 0);
+	for (u64 page = 0; page < n; page++)
+		for (size_t i = 0; i < PAGE_SIZE; i += 8)
+			bad += *(volatile const u64 *)&vpages[page * PAGE_SIZE + i] >> 32 != page;
+	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
 static struct kunit_case protect_cases[] = {
@@ -992,15 +1378,21 @@ static struct kunit_case protect_cases[] = {
 	KUNIT_CASE(direct_write_in_window),
 	KUNIT_CASE(one_page_only),
 	KUNIT_CASE(address_space_restored),
+	KUNIT_CASE(user_access_in_window),
+	KUNIT_CASE(nmi_in_window),
 	KUNIT_CASE(no_mismatches),
 	KUNIT_CASE_SLOW(hijack_alias),
 	KUNIT_CASE_SLOW(no_tearing),
 	KUNIT_CASE_SLOW(no_lost_update),
+	KUNIT_CASE_SLOW(no_lost_exchange),
+	KUNIT_CASE_SLOW(windows_at_once),
 	{}
 };
 
 static struct kunit_suite protect_suite = {
 	.name = "rare_write_protect",
+	.suite_init = protect_suite_init,
+	.suite_exit = protect_suite_exit,
 	.init = protect_init,
 	.test_cases = protect_cases,
 };

@@ -36,6 +36,9 @@
 #include <linux/rare_write_debug.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
+#ifdef CONFIG_X86
+#include <asm/special_insns.h>
+#endif
 
 static __wr_rare_type unsigned long setting __wr_rare = 1;
 
@@ -78,6 +81,16 @@ static void show_entry(const char *what, unsigned long addr)
 	check(!entry.writable, "not writable");
 }
 
+/* The page tables for what is not the kernel's; on x86, for all there is. */
+static unsigned long page_tables(void)
+{
+#ifdef CONFIG_X86
+	return __native_read_cr3();
+#else
+	return read_sysreg(ttbr0_el1);
+#endif
+}
+
 /* What the CPU that attacks and the CPU that writes tell each other. */
 static struct {
 	void *target;
@@ -100,16 +113,23 @@ static int attacker(void *unused)
 	return 0;
 }
 
-/* Steps 3 and 4: interrupts are masked in the window, so look now, print later. */
-static void show_window(struct task_struct *other)
+/*
+ * Steps 3 and 4: interrupts are masked in the window, so look now, print later.
+ * Returns whether the window left page tables and interrupts as they were.
+ */
+static bool show_window(struct task_struct *other)
 {
 	u64 mine, others = 0;
-	unsigned long before = setting, spins = 0;
-	bool sealed;
+	unsigned long before = setting, spins = 0, tables, inside;
+	bool sealed, restored;
 	int cpu, here;
 
+	/* No other task may run in between, which would have its own tables. */
+	preempt_disable();
+	tables = page_tables();
 	scoped_guard(rare_write) {
 		__rare_write(setting, before + 41);
+		inside = page_tables();
 		here = raw_smp_processor_id();
 		mine = rare_write_debug_private(here);
 		for_each_online_cpu(cpu)
@@ -122,9 +142,12 @@ static void show_window(struct task_struct *other)
 		WRITE_ONCE(attack.go, false);
 		__rare_write(setting, before + 1);
 	}
+	restored = page_tables() == tables && !irqs_disabled();
+	preempt_enable();
 
 	pr_info("3. inside a window on CPU %d\n", here);
 	pr_info("   the alias        %px  entry %016llx\n", attack.target, mine);
+	check(inside != tables, "private page tables are loaded");
 	check(mine, "this CPU's private tables have the alias");
 	check(!others, "no other CPU's private tables have one");
 	check(sealed, "the variable's own entry is still read-only");
@@ -133,11 +156,12 @@ static void show_window(struct task_struct *other)
 
 	if (!other) {
 		pr_info("4. only one CPU is online: nobody else could try\n");
-		return;
+		return restored;
 	}
 	pr_info("4. meanwhile another CPU wrote to the alias %lu times\n", attack.attempts);
 	check(attack.attempts >= 1000, "it did try");
 	check(!attack.hits, "every attempt was refused");
+	return restored;
 }
 
 static struct task_struct *start_attacker(void)
@@ -161,6 +185,7 @@ static bool demo(void)
 	unsigned long before = setting;
 	void *linear = linear_map_of(&setting);
 	struct task_struct *other;
+	bool restored;
 
 	all_ok = true;
 	memset(&attack, 0, sizeof(attack));
@@ -178,7 +203,7 @@ static bool demo(void)
 	/* Stay here: the CPU of the window is also the one to look at afterwards. */
 	migrate_disable();
 	other = start_attacker();
-	show_window(other);
+	restored = show_window(other);
 	WRITE_ONCE(attack.stop, true);
 	if (other)
 		kthread_stop(other);
@@ -190,6 +215,7 @@ static bool demo(void)
 	check(!rare_write_debug_private(smp_processor_id()), "its entry is clear");
 	check(refused(attack.target), "this CPU cannot write to its address any more");
 	check(refused((void *)&setting), "nor to the variable");
+	check(restored, "page tables and interrupts are as before");
 	migrate_enable();
 
 	pr_info("demo finished: %s\n", all_ok ? "ok" : "FAILED");

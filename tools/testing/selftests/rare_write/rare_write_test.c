@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What an administrator sees of rare_write(): regions, counters and the trace
- * event. Needs the sample rare_write_howto to be loaded, as something to change.
+ * event; and what a process sees: nothing. Needs the sample rare_write_howto to
+ * be loaded, as something to change, and its file to load it again:
+ *
+ *	rare_write_test [path/to/rare_write_howto.ko]
  */
 #ifndef NOLIBC
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #endif
 
@@ -16,6 +22,14 @@
 #define DEBUG	"/sys/kernel/debug/rare_write/"
 #define TRACE	"/sys/kernel/tracing/"
 #define HOWTO	"/sys/module/rare_write_howto/parameters/state"
+
+/* On arm64, where the alias is: a process may have memory there all the same. */
+#ifdef __aarch64__
+#define PLACE	0x800000000000UL
+#else
+#define PLACE	0x400000000000UL
+#endif
+#define PAGE	65536	/* the largest there is */
 
 static char text[16384];
 
@@ -54,6 +68,23 @@ static int put(const char *path, const char *what)
 	n = write(fd, what, strlen(what));
 	close(fd);
 	return n == (int)strlen(what) ? 0 : -1;
+}
+
+static void boot_line(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK), n, found = 0;
+
+	if (fd < 0) {
+		ksft_test_result_skip("no /dev/kmsg\n");
+		return;
+	}
+	while (!found && (n = read(fd, text, sizeof(text) - 1)) > 0) {
+		text[n] = 0;
+		found = has(";rare_write: temporary alias protects") ||
+			has(";rare_write: nothing is protected: rodata=off");
+	}
+	close(fd);
+	ksft_test_result(found, "the kernel said at boot what is protected\n");
 }
 
 static void regions(void)
@@ -111,15 +142,103 @@ static void counters(void)
 	ksft_test_result(ok, "no mismatch was counted\n");
 }
 
-int main(void)
+/* A process with memory where the alias is keeps it, and its address space. */
+static void user_memory(void)
+{
+	unsigned char *page = mmap((void *)PLACE, PAGE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	int ok = 1;
+
+	if (page == MAP_FAILED) {
+		ksft_test_result_skip("cannot map a page where the alias is\n");
+		return;
+	}
+	for (int round = 0; round < 200 && ok; round++) {
+		memset(page, round, PAGE);
+		ok = !put(HOWTO, round & 1 ? "1 /sbin/odd" : "2 /sbin/even");
+		for (int i = 0; i < PAGE; i++)
+			ok = ok && page[i] == (unsigned char)round;
+	}
+	munmap(page, PAGE);
+	ksft_test_result(ok, "user memory at the address of the alias survives windows\n");
+}
+
+/* What the process that writes and the one that switches CPUs tell each other. */
+struct shared {
+	int stop, attempts, successes;
+};
+
+/* Switch every CPU but the first off and on while the configuration changes. */
+static void hotplug(void)
+{
+	char path[] = "/sys/devices/system/cpu/cpu0/online";
+	char *digit = strchr(path, '0');
+	struct shared *shared;
+	int cpus = 0, ok = 1, status = -1, pid;
+
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		ksft_exit_fail_msg("no memory\n");
+	pid = fork();
+	if (!pid) {
+		while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED)) {
+			shared->attempts++;
+			shared->successes += !put(HOWTO, shared->attempts & 1 ? "1 /sbin/odd" :
+						  "2 /sbin/even");
+		}
+		exit(0);
+	}
+	for (int cpu = 1; cpu < 10; cpu++) {
+		*digit = '0' + cpu;
+		if (get(path) < 0)
+			continue;
+		cpus++;
+		for (int i = 0; i < 20; i++)
+			ok = !put(path, "0") && !put(path, "1") && ok;
+	}
+	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
+	waitpid(pid, &status, 0);
+	if (!cpus)
+		ksft_test_result_skip("no CPU can be switched off\n");
+	else
+		ksft_test_result(ok && !status && shared->attempts > 0 &&
+				 shared->attempts == shared->successes,
+				 "windows go on while CPUs go off and on\n");
+}
+
+/* The region comes and goes with the module. */
+static void reload(const char *file)
+{
+	int fd = open(file, O_RDONLY), ok = 1;
+
+	if (fd < 0) {
+		ksft_test_result_skip("say where rare_write_howto.ko is\n");
+		return;
+	}
+	for (int i = 0; i < 10 && ok; i++) {
+		ok = !syscall(__NR_delete_module, "rare_write_howto", O_NONBLOCK) &&
+		     get(DEBUG "regions") > 0 && has("vmlinux") && !has("rare_write_howto") &&
+		     !syscall(__NR_finit_module, fd, "", 0) &&
+		     get(DEBUG "regions") > 0 && has("rare_write_howto") &&
+		     !put(HOWTO, "3 /sbin/again") && get(HOWTO) > 0 && has("3 /sbin/again");
+	}
+	close(fd);
+	ksft_test_result(ok, "a module's region goes when it is unloaded\n");
+}
+
+int main(int argc, char **argv)
 {
 	ksft_print_header();
 	if (get(HOWTO) < 0)
 		ksft_exit_skip("load the module rare_write_howto first\n");
-	ksft_set_plan(4);
+	ksft_set_plan(8);
+	boot_line();
 	regions();
 	change();
 	trace();
+	user_memory();
+	hotplug();
+	reload(argc > 1 ? argv[1] : "/lib/rare_write_howto.ko");
 	counters();
 	ksft_finished();
 }
