@@ -20,6 +20,7 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/rare_write.h>
+#include <linux/rare_write_debug.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
@@ -30,7 +31,9 @@
 EXPORT_TRACEPOINT_SYMBOL_GPL(rare_write);
 
 /* Never for the caller to touch; modules need these since they inline windows. */
-DEFINE_PER_CPU(struct rare_write_window, rare_write_window);
+DEFINE_PER_CPU(struct rare_write_window, rare_write_window) = {
+	.page = RARE_WRITE_CLOSED,
+};
 EXPORT_PER_CPU_SYMBOL_GPL(rare_write_window);
 
 DEFINE_STATIC_KEY_FALSE(rare_write_protected);
@@ -40,8 +43,53 @@ EXPORT_SYMBOL_GPL(rare_write_protected);
 struct rare_write_image rare_write_image __ro_after_init;
 EXPORT_SYMBOL_GPL(rare_write_image);
 
-/* Something to attack, see rare_write_report(). */
-static __wr_rare_type unsigned long rare_write_probe __wr_rare = 0x7261726577726974;
+/* Something to attack: see rare_write_report(), and the tests. */
+__wr_rare_type unsigned long rare_write_probe __wr_rare = 0x7261726577726974;
+EXPORT_SYMBOL_GPL(rare_write_probe);
+
+/*
+ * A module's region, which this page follows. It is sealed with the region but
+ * is no part of it: no write that a user of rare_write() was tricked into can
+ * change what is accepted.
+ */
+struct rare_write_region {
+	const volatile struct rare_write_region *next;
+	u64 self;		/* the alias entry for this page */
+	struct module *mod;
+	unsigned long start;
+	unsigned long size;
+	u64 entry[];		/* the alias entries for the region's pages */
+};
+
+/* Changed under module_mutex, read with interrupts off or under RCU. */
+static __wr_rare_type struct rare_write_region * __wr_rare_type rare_write_regions __wr_rare_core;
+
+/*
+ * The alias entry for what decides about what is accepted: write-rare for the
+ * code in this file, and for nobody else.
+ */
+static u64 rare_write_core_entry(unsigned long addr)
+{
+	__wr_rare_type struct rare_write_region *region;
+
+	if (addr >= (unsigned long)__end_rare_write &&
+	    addr < (unsigned long)__end_rare_write_core)
+		return __arch_rare_write_entry(__pa_symbol(addr & PAGE_MASK));
+	for (region = rare_write_regions; region; region = region->next)
+		if (addr == __rare_addr(&region->next))
+			return region->self;
+	BUG();
+}
+
+#define rare_write_core(var, val)					\
+do {									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_check_value(var);					\
+	static_assert(__alignof__(var) >= sizeof(var), "could cross a page");	\
+	__rare_do(var, rare_write_core_entry, &__rare_val,		\
+		  __arch_rare_write_memcpy(__rare_p, &__rare_val, sizeof(__rare_val)));	\
+} while (0)
 
 /**
  * rare_write_lookup - the alias entry for the page of a write-rare address
@@ -50,34 +98,42 @@ static __wr_rare_type unsigned long rare_write_probe __wr_rare = 0x7261726577726
  * The way for addresses in modules. It returns a page table entry and puts it
  * nowhere, so there is nothing to gain from calling it.
  *
- * Context: In a window: interrupts off keep the module from going away.
+ * Context: Interrupts off, which keeps the module from going away.
  * Return: the entry. BUG()s if @addr is not in the write-rare region of the
  * kernel or of a module that is loaded.
  */
 u64 rare_write_lookup(unsigned long addr)
 {
-	struct module *mod;
+	__wr_rare_type struct rare_write_region *region;
 
-	if (addr >= (unsigned long)__start_rare_write &&
-	    addr < (unsigned long)__end_rare_write)
-		return __arch_rare_write_entry(__pa_symbol(addr & PAGE_MASK));
+	for (region = rare_write_regions; region; region = region->next) {
+		unsigned long offset = addr - region->start;
 
-	mod = __module_address(addr);
-	BUG_ON(!mod || !within_module_mem_type(addr, mod, MOD_RARE_WRITE));
-	return __arch_rare_write_entry(PFN_PHYS(vmalloc_to_pfn((void *)addr)));
+		if (offset < region->size)
+			return region->entry[offset >> PAGE_SHIFT];
+	}
+
+	/* Early in boot rare_write_image is empty. */
+	BUG_ON(addr < (unsigned long)__start_rare_write ||
+	       addr >= (unsigned long)__end_rare_write);
+	return __arch_rare_write_entry(__pa_symbol(addr & PAGE_MASK));
 }
 EXPORT_SYMBOL_GPL(rare_write_lookup);
 
 /**
  * rare_write_active - is a window open on this CPU?
  *
- * True for NMI handlers and synchronous exceptions that interrupted a window.
+ * For NMI handlers and synchronous exceptions, which may have interrupted one.
  * User memory is out of reach then: the user's page tables are not loaded.
+ *
+ * Context: Any.
+ * Return: true in a window.
  */
 bool rare_write_active(void)
 {
 	/* With interrupts on this is no window, and the CPU could change between. */
-	return irqs_disabled() && raw_cpu_read(rare_write_window.page) != RARE_WRITE_CLOSED;
+	return irqs_disabled() && static_branch_likely(&rare_write_protected) &&
+	       __arch_rare_write_loaded(__arch_rare_write_tables());
 }
 NOKPROBE_SYMBOL(rare_write_active);
 
@@ -89,26 +145,30 @@ NOKPROBE_SYMBOL(rare_write_active);
  */
 void rare_write_abort(void)
 {
-	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
-	struct arch_rare_write_tables tables = __arch_rare_write_tables();
+	struct arch_rare_write_tables tables;
+	bool open;
 
-	if (likely(w->page == RARE_WRITE_CLOSED))
+	/* With interrupts on this is no window, and the CPU could change. */
+	if (!irqs_disabled())
 		return;
-	/*
-	 * How far the window got is asked of the CPU, which cannot be out of date.
-	 * The alias goes in any case: the oops may have come just before the
-	 * private tables were loaded, or user access may have replaced them.
-	 */
+
+	open = raw_cpu_read(rare_write_window.page) != RARE_WRITE_CLOSED;
 	if (static_branch_likely(&rare_write_protected)) {
-		if (arch_rare_write_loaded(tables))
-			__arch_rare_write_end(tables, w->arch, __rare_alias(0));
-		else if (tables.ptep)
+		tables = __arch_rare_write_tables();
+		/*
+		 * The alias goes in any case: user access from a handler may have
+		 * replaced the private tables.
+		 */
+		if (__arch_rare_write_ready(tables))
 			__arch_rare_write_unmap(tables, __rare_alias(0));
+		if (__arch_rare_write_loaded(tables)) {
+			arch_rare_write_restore();
+			open = true;
+		}
 	}
-	barrier();
-	w->page = RARE_WRITE_CLOSED;
-	__arch_rare_write_irq_abort();
-	pr_emerg("closed the window that was open in this oops\n");
+	raw_cpu_write(rare_write_window.page, RARE_WRITE_CLOSED);
+	if (open)
+		pr_emerg("closed the window that was open in this oops\n");
 }
 NOKPROBE_SYMBOL(rare_write_abort);
 
@@ -139,18 +199,109 @@ void rare_write_trace_window(void)
 }
 EXPORT_SYMBOL_GPL(rare_write_trace_window);
 
+#ifdef CONFIG_MODULES
+static struct rare_write_region *rare_write_region_of(const struct module *mod)
+{
+	const struct module_memory *mem = &mod->mem[MOD_RARE_WRITE];
+
+	return mem->size ? mem->base + mem->size - PAGE_SIZE : NULL;
+}
+
+/**
+ * rare_write_module_size - how much memory a module's write-rare data takes
+ * @size: bytes of data
+ *
+ * Return: bytes with the page that describes them, 0 if there are none.
+ */
+unsigned int rare_write_module_size(unsigned int size)
+{
+	return size ? PAGE_ALIGN(size) + PAGE_SIZE : 0;
+}
+
+/**
+ * rare_write_module_prepare - describe a module's region, before it is sealed
+ * @mod: the module, with its data in place
+ *
+ * Context: Under module_mutex.
+ * Return: 0, or -ENOEXEC if it has more pages than can be described.
+ */
+int rare_write_module_prepare(struct module *mod)
+{
+	struct rare_write_region *region = rare_write_region_of(mod);
+	void *start = mod->mem[MOD_RARE_WRITE].base, *page;
+	unsigned long size;
+
+	if (!region)
+		return 0;
+	size = (unsigned long)region - (unsigned long)start;
+	if (struct_size(region, entry, size / PAGE_SIZE) > PAGE_SIZE)
+		return -ENOEXEC;
+	region->next = rare_write_regions;
+	region->self = __arch_rare_write_entry(PFN_PHYS(vmalloc_to_pfn(region)));
+	region->mod = mod;
+	region->start = __rare_addr(start);
+	region->size = size;
+	for (page = start; page < (void *)region; page += PAGE_SIZE)
+		region->entry[(page - start) / PAGE_SIZE] =
+			__arch_rare_write_entry(PFN_PHYS(vmalloc_to_pfn(page)));
+	return 0;
+}
+
+/**
+ * rare_write_module_add - accept writes to a module's region, now that it is sealed
+ * @mod: the module, after rare_write_module_prepare()
+ *
+ * Context: Under module_mutex, in the same section as the preparation.
+ */
+void rare_write_module_add(struct module *mod)
+{
+	struct rare_write_region *region = rare_write_region_of(mod);
+
+	if (!region)
+		return;
+	/* Who finds the region finds it described. */
+	smp_wmb();
+	rare_write_core(rare_write_regions, region);
+}
+
+/**
+ * rare_write_module_del - accept no more writes to a module's region
+ * @mod: the module, which need not have been added
+ *
+ * Asks nothing of struct module, which somebody may have changed.
+ *
+ * Context: Under module_mutex. A window that found the region before may be in
+ * it until the next RCU grace period has passed.
+ */
+void rare_write_module_del(struct module *mod)
+{
+	__wr_rare_type struct rare_write_region *region = rare_write_regions, *before = NULL;
+
+	while (region && region->mod != mod) {
+		before = region;
+		region = region->next;
+	}
+	if (!region)
+		return;
+	if (before)
+		rare_write_core(before->next, region->next);
+	else
+		rare_write_core(rare_write_regions, region->next);
+}
+#endif
+
 static int rare_write_prepare_cpu(unsigned int cpu)
 {
 	struct arch_rare_write_tables tables;
 	int ret;
 
 	/* Back from offline. */
-	if (arch_rare_write_tables[cpu].ptep)
+	if (__arch_rare_write_ready(__arch_rare_write_tables_of(cpu)))
 		return 0;
 
 	ret = arch_rare_write_prepare(&tables);
 	if (!ret)
-		rare_write(arch_rare_write_tables[cpu], tables);
+		rare_write_core(arch_rare_write_tables[cpu], tables);
 	return ret;
 }
 
@@ -159,7 +310,7 @@ static int __init rare_write_init(void)
 	int ret;
 
 	arch_rare_write_init();
-	rare_write_image.page = __rare_page((unsigned long)__start_rare_write);
+	rare_write_image.start = (unsigned long)__start_rare_write;
 	rare_write_image.size = __end_rare_write - __start_rare_write;
 	rare_write_image.entry = __arch_rare_write_entry(__pa_symbol(__start_rare_write));
 
@@ -203,23 +354,22 @@ void rare_write_report(void)
 		return;
 	}
 	rare_write(rare_write_probe, old);
-	pr_info("temporary alias protects %zu KiB of the kernel%s\n", size / SZ_1K,
+	pr_info(ARCH_RARE_WRITE_NAME " protects %zu KiB of the kernel%s\n", size / SZ_1K,
 		arch_rare_write_modules_sealed() ? ", and modules" :
 		"; modules are writable in the linear map (see rodata=full)");
 }
 
 #ifdef CONFIG_DEBUG_FS
-static void region_show(const struct module *mod, const struct module_memory *mem, void *m)
-{
-	seq_printf(m, "%p %8u %s\n", mem->base, mem->size, mod->name);
-}
-
 static int regions_show(struct seq_file *m, void *v)
 {
+	__wr_rare_type struct rare_write_region *region;
+
 	seq_printf(m, "%p %8zu vmlinux\n", __start_rare_write,
 		   (size_t)(__end_rare_write - __start_rare_write));
-	if (IS_ENABLED(CONFIG_MODULES))
-		module_for_each_mem(MOD_RARE_WRITE, region_show, m);
+	guard(rcu)();
+	for (region = rare_write_regions; region; region = region->next)
+		seq_printf(m, "%p %8lu %s\n", (void *)region->start, region->size,
+			   module_name(region->mod));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(regions);

@@ -76,7 +76,9 @@ void rare_write_debug_after(unsigned long dst, const void *src, size_t len)
 EXPORT_SYMBOL_GPL(rare_write_debug_after);
 
 /**
- * rare_write_debug_mismatches - how many checks failed so far, on all CPUs
+ * rare_write_debug_mismatches - how many checks failed so far
+ *
+ * Return: the number, summed over all CPUs.
  */
 unsigned long rare_write_debug_mismatches(void)
 {
@@ -129,7 +131,9 @@ struct rare_write_entry rare_write_debug_entry(unsigned long addr)
 EXPORT_SYMBOL_GPL(rare_write_debug_entry);
 
 /**
- * rare_write_debug_alias - the alias address, the same on every CPU
+ * rare_write_debug_alias - where the alias is
+ *
+ * Return: the address of its page, the same on every CPU.
  */
 unsigned long rare_write_debug_alias(void)
 {
@@ -145,14 +149,16 @@ EXPORT_SYMBOL_GPL(rare_write_debug_alias);
  */
 u64 rare_write_debug_private(int cpu)
 {
-	pte_t *ptep = arch_rare_write_tables[cpu].ptep;
+	struct arch_rare_write_tables tables = __arch_rare_write_tables_of(cpu);
 
-	return ptep ? pte_val(READ_ONCE(*ptep)) : 0;
+	return __arch_rare_write_ready(tables) ? __arch_rare_write_mapped(tables) : 0;
 }
 EXPORT_SYMBOL_GPL(rare_write_debug_private);
 
 /**
  * rare_write_debug_modules_sealed - is the linear map of modules read-only too?
+ *
+ * Return: true if it is.
  */
 bool rare_write_debug_modules_sealed(void)
 {

@@ -109,7 +109,6 @@
 #include <linux/preempt.h>
 #include <linux/tracepoint-defs.h>
 #include <asm/rare_write.h>
-#include <asm/sections.h>
 
 /**
  * __wr_rare - place an object in the write-rare region
@@ -118,6 +117,9 @@
  * may be static or not, initialised or not, in the kernel or in a module.
  */
 #define __wr_rare		__section(".data..rare_write")
+
+/* The same for the data that rare_write() itself rests on: nobody else's. */
+#define __wr_rare_core		__section(".data..rare_write_core")
 
 /**
  * __wr_rare_type - the type qualifiers of write-rare data
@@ -128,30 +130,34 @@
  */
 #define __wr_rare_type		const volatile
 
-/* States of a window; any other value names the page that the alias maps. */
-#define RARE_WRITE_CLOSED	0UL
-#define RARE_WRITE_OPEN		1UL
-
-/* This CPU's window. Lives in plain memory: it is void outside of windows. */
+/*
+ * A window of several writes, on this CPU. That private page tables are loaded
+ * is known to the CPU and asked of it; what only these windows need is here, in
+ * plain memory. One that writes just once keeps it all in registers.
+ */
 struct rare_write_window {
-	unsigned long page;
+	unsigned long page;	/* that the alias maps, or one of those below */
 	unsigned long flags;
 	struct arch_rare_write arch;
 };
+
+/* No address is less than a page above these, nor could it be. */
+#define RARE_WRITE_CLOSED	(1UL << 63)
+#define RARE_WRITE_OPEN		(RARE_WRITE_CLOSED + PAGE_SIZE)
 
 DECLARE_PER_CPU(struct rare_write_window, rare_write_window);
 DECLARE_STATIC_KEY_FALSE(rare_write_protected);
 DECLARE_TRACEPOINT(rare_write);
 
-/* The region of the kernel image: its first page, size, and alias entry there. */
+/* The region of the kernel image: its start, size, and the alias entry for it. */
 struct rare_write_image {
-	unsigned long page;
+	unsigned long start;
 	unsigned long size;
 	u64 entry;
 };
 
 extern struct rare_write_image rare_write_image;
-extern char __start_rare_write[], __end_rare_write[];
+extern char __start_rare_write[], __end_rare_write[], __end_rare_write_core[];
 
 u64 rare_write_lookup(unsigned long addr);
 void rare_write_trace_note(unsigned long dst, size_t len);
@@ -201,34 +207,22 @@ do {									\
 	BUG_ON((len) > sizeof(obj));					\
 } while (0)
 
-/*
- * The name of a page in struct rare_write_window: its last address, which can
- * be neither RARE_WRITE_CLOSED nor RARE_WRITE_OPEN, not even for the null page.
- */
-static __always_inline unsigned long __rare_page(unsigned long addr)
-{
-	return addr | ~PAGE_MASK;
-}
-
 static __always_inline unsigned long __rare_addr(const volatile void *ptr)
 {
 	return (unsigned long)kasan_reset_tag((const void *)ptr);
 }
 
 /*
- * The alias entry for the page named @page. The region starts and ends at page
- * boundaries, so asking once per page is enough. BUG()s if it is not write-rare;
- * the window is marked open for that case, so that the oops can close it.
+ * The alias entry for the page of @addr. BUG()s if that is not write-rare. The
+ * region starts and ends at page boundaries: asking once for a page is enough.
  */
-static __always_inline u64 __rare_entry(struct rare_write_window *w, unsigned long page)
+static __always_inline u64 __rare_entry(unsigned long addr)
 {
-	unsigned long offset = page - rare_write_image.page;
+	unsigned long offset = addr - rare_write_image.start;
 
 	if (likely(offset < rare_write_image.size))
-		return rare_write_image.entry + offset;
-	if (w->page == RARE_WRITE_CLOSED)
-		w->page = RARE_WRITE_OPEN;
-	return rare_write_lookup(page);
+		return rare_write_image.entry + (offset & PAGE_MASK);
+	return rare_write_lookup(addr);
 }
 
 /* The pointer to write @addr through, which is in the page mapped last. */
@@ -239,77 +233,59 @@ static __always_inline void *__rare_alias(unsigned long addr)
 	return (void *)addr;
 }
 
-/* Mask interrupts and take this CPU's window, which must be closed. */
-static __always_inline struct rare_write_window *__rare_take(void)
-{
-	unsigned long flags;
-	struct rare_write_window *w;
-
-	BUG_ON(in_nmi());
-	flags = __arch_rare_write_irq_save();
-	w = raw_cpu_ptr(&rare_write_window);
-	BUG_ON(w->page != RARE_WRITE_CLOSED);
-	w->flags = flags;
-	return w;
-}
-
 /*
- * Give it back. From here on an oops has nothing to close. A window that wrote
- * just once has no note of it yet, but @len bytes at @addr to note.
+ * BUG() unless this CPU is in a window that begin opened. A caller that is in
+ * none may be preempted and hand over another CPU's @w, which is in one; but then
+ * it does not run with the private tables of either.
  */
 static __always_inline void
-__rare_give(struct rare_write_window *w, unsigned long addr, size_t len)
+__rare_inside(struct rare_write_window *w, struct arch_rare_write_tables tables)
 {
-	/* What is attached to the event may open a window of its own. */
-	unsigned long flags = w->flags;
+	BUG_ON(w->page == RARE_WRITE_CLOSED);
+	if (static_branch_likely(&rare_write_protected))
+		BUG_ON(!__arch_rare_write_loaded(tables));
+	else
+		BUG_ON(!irqs_disabled());
+}
 
-	barrier();
-	w->page = RARE_WRITE_CLOSED;
-	if (tracepoint_enabled(rare_write)) {
+/* Have another page mapped in a window that begin opened: the slow half of that. */
+static __always_inline void *__rare_turn(unsigned long addr, size_t len)
+{
+	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
+	struct arch_rare_write_tables tables = __arch_rare_write_tables();
+	bool traced = tracepoint_enabled(rare_write);
+	u64 entry;
+
+	__rare_inside(w, tables);
+	entry = __rare_entry(addr);
+	if (traced)
 		rare_write_trace_note(addr, len);
-		rare_write_trace_window();
-	}
-	__arch_rare_write_irq_restore(flags);
+	if (!static_branch_likely(&rare_write_protected))
+		return (void *)addr;
+
+	if (__arch_rare_write_mapped(tables))
+		__arch_rare_write_unmap(tables, __rare_alias(0));
+	__arch_rare_write_map(tables, entry);
+	/* For the trace each write must come by here. */
+	w->page = traced ? RARE_WRITE_OPEN : addr & PAGE_MASK;
+	return __rare_alias(addr);
 }
 
 /*
- * Have the page named @page mapped in a window that begin opened. A caller that
- * has none may be preempted and look at another CPU's window. The fast path
- * then meets an alias that this CPU does not have, and faults; the slow path
- * must not get that far.
+ * The pointer to write @addr through in a window that begin opened. A caller
+ * that has none may be preempted and look at another CPU's; it then meets an
+ * alias that its CPU does not have, and faults.
  */
-static __always_inline void __rare_turn(unsigned long page)
+static __always_inline void *__rare_map(unsigned long addr, size_t len)
 {
-	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
-	unsigned long state = READ_ONCE(w->page);
-	u64 entry;
-
-	if (likely(state == page))
-		return;
-
-	BUG_ON(state == RARE_WRITE_CLOSED || !irqs_disabled());
-	entry = __rare_entry(w, page);
-	WRITE_ONCE(w->page, page);
-	if (!static_branch_likely(&rare_write_protected))
-		return;
-	if (state == RARE_WRITE_OPEN)
-		__arch_rare_write_begin(__arch_rare_write_tables(), &w->arch, entry);
-	else
-		__arch_rare_write_turn(__arch_rare_write_tables(), entry);
-}
-
-/* The pointer to write @addr through in a window that begin opened. */
-static __always_inline void *__rare_map(unsigned long addr)
-{
-	__rare_turn(__rare_page(addr));
-	if (static_branch_likely(&rare_write_protected))
+	if (likely(addr - raw_cpu_read(rare_write_window.page) < PAGE_SIZE))
 		return __rare_alias(addr);
-	return (void *)addr;
+	return __rare_turn(addr, len);
 }
 
 /**
  * __arch_rare_write_memcpy - write through the alias
- * @dst: pointer made by __rare_map(), not to cross its page
+ * @dst: pointer into the alias, not to cross its page
  * @src: what to write
  * @len: bytes, known to the compiler or not
  *
@@ -376,18 +352,12 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 	void *alias;
 	size_t n;
 
-	if (tracepoint_enabled(rare_write))
-		rare_write_trace_note(addr, len);
-
-	if (!native && offset_in_page(addr) + len > PAGE_SIZE) {
-		/* The first page first: that also finds out if there is no window. */
-		__rare_map(addr);
-		__rare_entry(raw_cpu_ptr(&rare_write_window), __rare_page(addr + len - 1));
-	}
+	if (!native && offset_in_page(addr) + len > PAGE_SIZE)
+		__rare_entry(addr + len - 1);
 
 	for (; len; addr += n, src += n, len -= n) {
 		n = native ? len : min(len, PAGE_SIZE - offset_in_page(addr));
-		alias = __rare_map(addr);
+		alias = __rare_map(addr, n);
 		rare_write_debug_before(addr, n);
 		__arch_rare_write_memcpy(alias, src, n);
 		rare_write_debug_after(addr, src, n);
@@ -397,34 +367,39 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 }
 
 /*
- * Do @op in a window of its own, with __rare_p the way to write @var: the same
- * steps as begin, write and end, without the checks that can only fail between
- * them, and with what begin saved still in registers. @src is what @var holds
- * afterwards, NULL if that is not for this CPU to say.
+ * Do @op in a window of its own, with __rare_p the way to write @var, whose
+ * alias entry is @entry. @src is what @var holds afterwards, NULL if that is not
+ * for this CPU to say.
  */
-#define __rare_do(var, src, op)						\
+#define __rare_do(var, find_entry, src, op)				\
 do {									\
-	unsigned long __rare_a = __rare_addr(&(var));			\
-	struct rare_write_window *__rare_w = __rare_take();		\
-	u64 __rare_e = __rare_entry(__rare_w, __rare_page(__rare_a));	\
+	unsigned long __rare_a = __rare_addr(&(var)), __rare_f;		\
 	__rare_typeof(var) *__rare_p;					\
+	u64 __rare_e;							\
 									\
-	__rare_w->page = __rare_page(__rare_a);				\
+	BUG_ON(in_nmi());						\
+	local_irq_save(__rare_f);					\
+	__rare_e = find_entry(__rare_a);				\
 	rare_write_debug_before(__rare_a, sizeof(var));			\
 	if (static_branch_likely(&rare_write_protected)) {		\
 		struct arch_rare_write_tables __rare_t = __arch_rare_write_tables(); \
-		struct arch_rare_write __rare_s =			\
-			__arch_rare_write_begin(__rare_t, &__rare_w->arch, __rare_e); \
+		struct arch_rare_write __rare_s = __arch_rare_write_begin(__rare_t); \
 									\
+		__arch_rare_write_map(__rare_t, __rare_e);		\
 		__rare_p = __rare_alias(__rare_a);			\
 		op;							\
 		__arch_rare_write_end(__rare_t, __rare_s, __rare_p);	\
 	} else {							\
+		BUG_ON(raw_cpu_read(rare_write_window.page) != RARE_WRITE_CLOSED); \
 		__rare_p = (void *)__rare_a;				\
 		op;							\
 	}								\
 	rare_write_debug_after(__rare_a, src, sizeof(var));		\
-	__rare_give(__rare_w, __rare_a, sizeof(var));			\
+	if (tracepoint_enabled(rare_write)) {				\
+		rare_write_trace_note(__rare_a, sizeof(var));		\
+		rare_write_trace_window();				\
+	}								\
+	local_irq_restore(__rare_f);					\
 } while (0)
 
 /**
@@ -438,9 +413,17 @@ do {									\
  */
 static __always_inline void rare_write_begin(void)
 {
-	__rare_take()->page = RARE_WRITE_OPEN;
-	/* NMIs and the oops path look at the state from now on. */
-	barrier();
+	struct rare_write_window *w;
+	unsigned long flags;
+
+	BUG_ON(in_nmi());
+	local_irq_save(flags);
+	w = raw_cpu_ptr(&rare_write_window);
+	BUG_ON(w->page != RARE_WRITE_CLOSED);
+	if (static_branch_likely(&rare_write_protected))
+		w->arch = __arch_rare_write_begin(__arch_rare_write_tables());
+	w->flags = flags;
+	w->page = RARE_WRITE_OPEN;
 }
 
 /**
@@ -451,13 +434,18 @@ static __always_inline void rare_write_begin(void)
 static __always_inline void rare_write_end(void)
 {
 	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
-	unsigned long state = READ_ONCE(w->page);
+	struct arch_rare_write_tables tables = __arch_rare_write_tables();
+	unsigned long flags;
 
-	/* With interrupts on @w may be another CPU's, which is in a window. */
-	BUG_ON(state == RARE_WRITE_CLOSED || !irqs_disabled());
-	if (state != RARE_WRITE_OPEN && static_branch_likely(&rare_write_protected))
-		__arch_rare_write_end(__arch_rare_write_tables(), w->arch, __rare_alias(0));
-	__rare_give(w, 0, 0);
+	__rare_inside(w, tables);
+	if (static_branch_likely(&rare_write_protected))
+		__arch_rare_write_end(tables, w->arch, __rare_alias(0));
+	flags = w->flags;
+	w->page = RARE_WRITE_CLOSED;
+	/* What is attached to the event may open a window of its own. */
+	if (tracepoint_enabled(rare_write))
+		rare_write_trace_window();
+	local_irq_restore(flags);
 }
 
 /* guard(rare_write)(), by hand: DEFINE_LOCK_GUARD_0() need not be inlined. */
@@ -552,7 +540,7 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	if (__rare_native(var))						\
-		__rare_do(var, &__rare_val,				\
+		__rare_do(var, __rare_entry, &__rare_val,		\
 			  __arch_rare_write_memcpy(__rare_p, &__rare_val, \
 						   sizeof(__rare_val))); \
 	else								\
@@ -576,7 +564,7 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	__rare_check_native(var);					\
-	__rare_do(var, &__rare_val,					\
+	__rare_do(var, __rare_entry, &__rare_val,			\
 		  __rare_store_release(__rare_p, &__rare_val, sizeof(__rare_val)));	\
 } while (0)
 
@@ -608,7 +596,8 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	__rare_check_native(var);					\
-	__rare_do(var, NULL, __rare_old = arch_xchg(__rare_p, __rare_val));	\
+	__rare_do(var, __rare_entry, NULL,				\
+		  __rare_old = arch_xchg(__rare_p, __rare_val));	\
 	__rare_old;							\
 })
 
@@ -629,7 +618,8 @@ do {									\
 									\
 	__rare_check_value(var);					\
 	__rare_check_native(var);					\
-	__rare_do(var, NULL, __rare_old = arch_cmpxchg(__rare_p, __rare_exp, __rare_val)); \
+	__rare_do(var, __rare_entry, NULL,				\
+		  __rare_old = arch_cmpxchg(__rare_p, __rare_exp, __rare_val)); \
 	__rare_old;							\
 })
 

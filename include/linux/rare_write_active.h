@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the fault, NMI and oops paths need to know about rare_write() windows.
- * Apart from <linux/rare_write.h> so that low-level headers can include it.
+ * What the rest of the kernel has to do with rare_write(): the boot, fault, NMI
+ * and oops paths, and the module loader. Not for users of write-rare data, who
+ * include <linux/rare_write.h>; apart from it so that low-level code can.
  */
 #ifndef _LINUX_RARE_WRITE_ACTIVE_H
 #define _LINUX_RARE_WRITE_ACTIVE_H
 
 #include <linux/types.h>
 
+struct module;
+
 #ifdef CONFIG_RARE_WRITE
 
 bool rare_write_active(void);
 void rare_write_abort(void);
 void rare_write_report(void);
+
+unsigned int rare_write_module_size(unsigned int size);
+int rare_write_module_prepare(struct module *mod);
+void rare_write_module_add(struct module *mod);
+void rare_write_module_del(struct module *mod);
 
 #else
 
@@ -26,6 +34,24 @@ static inline void rare_write_abort(void)
 }
 
 static inline void rare_write_report(void)
+{
+}
+
+static inline unsigned int rare_write_module_size(unsigned int size)
+{
+	return size;
+}
+
+static inline int rare_write_module_prepare(struct module *mod)
+{
+	return 0;
+}
+
+static inline void rare_write_module_add(struct module *mod)
+{
+}
+
+static inline void rare_write_module_del(struct module *mod)
 {
 }
 

@@ -7,6 +7,9 @@
 
 #include <linux/types.h>
 
+/* Write-rare data of the kernel itself that tests may change; in any kernel. */
+extern const volatile unsigned long rare_write_probe;
+
 struct rare_write_entry {
 	u64 val;
 	unsigned long size;

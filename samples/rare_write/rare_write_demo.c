@@ -100,6 +100,11 @@ static struct {
 
 static int attacker(void *unused)
 {
+	/*
+	 * Nothing else runs here meanwhile: it could wait for the CPU in the window
+	 * to answer an IPI, which that CPU does not before it has seen the attempts.
+	 */
+	preempt_disable();
 	WRITE_ONCE(attack.ready, true);
 	while (!READ_ONCE(attack.stop)) {
 		if (!READ_ONCE(attack.go))
@@ -108,6 +113,7 @@ static int attacker(void *unused)
 			attack.hits++;
 		WRITE_ONCE(attack.attempts, attack.attempts + 1);
 	}
+	preempt_enable();
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(1);
 	return 0;

@@ -4,17 +4,14 @@
  * inline, in <asm/rare_write.h>, which also says why this is safe.
  */
 #include <linux/mm.h>
+#include <linux/mmu_context.h>
 #include <linux/rare_write.h>
-#include <asm/mmu_context.h>
 #include <asm/pgalloc.h>
-
-u64 arch_rare_write_reserved __ro_after_init;
-EXPORT_SYMBOL_GPL(arch_rare_write_reserved);
 
 pteval_t arch_rare_write_prot __ro_after_init;
 EXPORT_SYMBOL_GPL(arch_rare_write_prot);
 
-__wr_rare_type struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS] __wr_rare;
+__wr_rare_type struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS] __wr_rare_core;
 EXPORT_SYMBOL_GPL(arch_rare_write_tables);
 
 /* arch_rare_write_init - work out how the alias is mapped */
@@ -22,7 +19,6 @@ void __init arch_rare_write_init(void)
 {
 	/* Untagged memory type: the alias carries no MTE tag to check. */
 	arch_rare_write_prot = pgprot_val(PAGE_KERNEL) | PTE_NG;
-	arch_rare_write_reserved = phys_to_ttbr(__pa_symbol(reserved_pg_dir));
 }
 
 /**
@@ -73,4 +69,17 @@ err_p4d:
 err_pgd:
 	pgd_free(&init_mm, pgd);
 	return -ENOMEM;
+}
+
+/**
+ * arch_rare_write_restore - load what should be, from inside a window
+ *
+ * For an oops, which does not have what the window saved. Leaving the identity
+ * map is the same problem, and solved.
+ *
+ * Context: Interrupts off.
+ */
+void arch_rare_write_restore(void)
+{
+	cpu_uninstall_idmap();
 }

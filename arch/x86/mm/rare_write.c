@@ -22,7 +22,7 @@ EXPORT_SYMBOL_GPL(arch_rare_write_alias);
 u64 arch_rare_write_prot __ro_after_init;
 EXPORT_SYMBOL_GPL(arch_rare_write_prot);
 
-__wr_rare_type struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS] __wr_rare;
+__wr_rare_type struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS] __wr_rare_core;
 EXPORT_SYMBOL_GPL(arch_rare_write_tables);
 
 /**

@@ -6,38 +6,45 @@
  * its TLB from a shared table at any time, so a local flush could not revoke
  * an alias made there. The alias therefore lives in the lower half: each CPU
  * has a private TTBR0 table, loaded for the window only, never with CnP set,
- * under ASID 0. That ASID belongs to no process, and outside of windows it is
- * only ever used with the empty reserved_pg_dir. A non-global PTE keeps the
- * alias in that ASID, so neither the user's translations nor anybody else's
- * need a flush, and the TLBI that ends a window is local and by address.
+ * under ASID 0. That ASID belongs to no process; outside of windows it goes with
+ * the empty reserved_pg_dir, or with the identity map, which flushes the TLB as
+ * it comes and goes. A non-global PTE keeps the alias in that ASID, so neither
+ * the user's translations nor anybody else's need a flush, and the TLBI that ends
+ * a window is local and by address.
  *
  * The alias is not accessible to EL0, so PAN lets it through while unprivileged
  * accesses and E0PD do not see it. TTBR0 carries no ASID in a window: the entry
  * code of SW TTBR0 PAN takes that for "user access is disabled" and leaves the
  * private table in place across an exception.
  *
- * All of DAIF is masked, pseudo-NMIs included, so that nothing but SDEI and
- * synchronous exceptions can run inside; see nmi_uaccess_okay() for those.
+ * Interrupts are masked the usual way, so a pseudo-NMI, an SError or a debug
+ * exception may come inside. It finds the kernel as it knows it, since all of
+ * that is in TTBR1, and must not go for user memory: see nmi_uaccess_okay().
+ *
+ * tools/testing/rare_write/model/arm64.pml has these steps and what a TLB may do
+ * in between; "make model" tries all of it. For each barrier left out, and for
+ * another order of the TTBR writes, it finds a run that goes wrong.
  */
 #ifndef __ASM_RARE_WRITE_H
 #define __ASM_RARE_WRITE_H
 
-#include <linux/bitfield.h>
+#include <linux/bug.h>
 #include <linux/mm_types.h>
+#include <linux/mmu_context.h>
+#include <linux/pgtable.h>
 #include <linux/smp.h>
 #include <linux/threads.h>
 #include <asm/alternative.h>
 #include <asm/barrier.h>
-#include <asm/daifflags.h>
-#include <asm/mmu_context.h>
-#include <asm/pgtable.h>
 #include <asm/sysreg.h>
 #include <asm/tlbflush.h>
 
 /* Any lower-half page: the private table maps nothing else. */
 #define ARCH_RARE_WRITE_ALIAS	(UL(1) << (VA_BITS_MIN - 1))
 
-/* What a window remembers between begin and end. */
+#define ARCH_RARE_WRITE_NAME	"temporary alias"
+
+/* What a window remembers between begin and end: the registers to return to. */
 struct arch_rare_write {
 	u64 ttbr0;
 	u64 ttbr1;
@@ -50,14 +57,14 @@ struct arch_rare_write {
 struct arch_rare_write_tables {
 	u64 ttbr0;
 	pte_t *ptep;
-};
+} __aligned(16);	/* does not cross a page */
 
 extern const volatile struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS];
-extern u64 arch_rare_write_reserved;
 extern pteval_t arch_rare_write_prot;
 
 void arch_rare_write_init(void);
 int arch_rare_write_prepare(struct arch_rare_write_tables *tables);
+void arch_rare_write_restore(void);
 
 /* Else set_memory_ro() leaves the linear alias of a module's memory writable. */
 static inline bool arch_rare_write_modules_sealed(void)
@@ -65,33 +72,28 @@ static inline bool arch_rare_write_modules_sealed(void)
 	return rodata_full;
 }
 
-static __always_inline unsigned long __arch_rare_write_irq_save(void)
+/* A CPU's tables. */
+static __always_inline struct arch_rare_write_tables
+__arch_rare_write_tables_of(unsigned int cpu)
 {
-	return local_daif_save();
-}
+	const struct arch_rare_write_tables *tables = (void *)&arch_rare_write_tables[cpu];
 
-static __always_inline void __arch_rare_write_irq_restore(unsigned long flags)
-{
-	local_daif_restore(flags);
-}
-
-/*
- * An oops goes on with interrupts off in the way that local_irq_enable(), which
- * make_task_dead() calls, can undo: debug and SError unmasked, IRQs by PMR
- * where that is in use.
- */
-static __always_inline void __arch_rare_write_irq_abort(void)
-{
-	local_daif_restore(DAIF_PROCCTX_NOIRQ);
+	/* Both at once, but not the initial zeroes: see rare_ptr(). */
+	OPTIMIZER_HIDE_VAR(tables);
+	return *tables;
 }
 
 /* This CPU's tables, loaded once: they do not change in a window. */
 static __always_inline struct arch_rare_write_tables __arch_rare_write_tables(void)
 {
-	const volatile struct arch_rare_write_tables *tables =
-		&arch_rare_write_tables[raw_smp_processor_id()];
+	return __arch_rare_write_tables_of(raw_smp_processor_id());
+}
 
-	return (struct arch_rare_write_tables){ tables->ttbr0, tables->ptep };
+/* Has the CPU been given its tables? */
+static __always_inline bool
+__arch_rare_write_ready(struct arch_rare_write_tables tables)
+{
+	return tables.ptep;
 }
 
 /* The alias entry for the page at @phys. */
@@ -100,14 +102,88 @@ static __always_inline u64 __arch_rare_write_entry(phys_addr_t phys)
 	return __phys_to_pte_val(phys) | arch_rare_write_prot;
 }
 
+/* The alias of @dst, which must lie in the page that was mapped last. */
+static __always_inline void *__arch_rare_write_ptr(unsigned long dst)
+{
+	return (void *)(ARCH_RARE_WRITE_ALIAS | offset_in_page(dst));
+}
+
+/* Does this CPU have its private table loaded? The CPU is the one to know. */
+static __always_inline bool
+__arch_rare_write_loaded(struct arch_rare_write_tables tables)
+{
+	return read_sysreg(ttbr0_el1) == tables.ttbr0;
+}
+
+/*
+ * Load @ttbr0 and @ttbr1, which has the ASID, in the order of cpu_do_switch_mm():
+ * with the reserved table in between, no walk can pair one table with the
+ * other's ASID, and cache what it finds there. The caller synchronizes.
+ */
+static __always_inline void __arch_rare_write_switch(u64 ttbr0, u64 ttbr1)
+{
+	/* The reserved table lies below the kernel's, see uaccess_ttbr0_disable(). */
+	u64 reserved = (ttbr1 & ~TTBR_ASID_MASK) - RESERVED_SWAPPER_OFFSET;
+
+	write_sysreg(reserved, ttbr0_el1);
+	write_sysreg(ttbr1, ttbr1_el1);
+	write_sysreg(ttbr0, ttbr0_el1);
+}
+
+/* The alias entry as it is now: 0 if there is none. */
+static __always_inline u64
+__arch_rare_write_mapped(struct arch_rare_write_tables tables)
+{
+	return pte_val(READ_ONCE(*tables.ptep));
+}
+
+/**
+ * __arch_rare_write_begin - load this CPU's private table, still without alias
+ * @tables: this CPU's tables
+ *
+ * Takes effect at the latest with __arch_rare_write_map(): nothing else in a
+ * window uses the lower half.
+ *
+ * Context: Interrupts off. BUG()s if it is loaded already.
+ * Return: what __arch_rare_write_end() needs.
+ */
+static __always_inline struct arch_rare_write
+__arch_rare_write_begin(struct arch_rare_write_tables tables)
+{
+	struct arch_rare_write saved = {
+		.ttbr0 = read_sysreg(ttbr0_el1),
+		.ttbr1 = read_sysreg(ttbr1_el1),
+	};
+
+	BUG_ON(saved.ttbr0 == tables.ttbr0);
+	__arch_rare_write_switch(tables.ttbr0, saved.ttbr1 & ~TTBR_ASID_MASK);
+	return saved;
+}
+
+/**
+ * __arch_rare_write_map - make the alias
+ * @tables: this CPU's tables, in which there must be none
+ * @entry: the alias entry
+ *
+ * Context: Interrupts off, after __arch_rare_write_begin().
+ */
 static __always_inline void
 __arch_rare_write_map(struct arch_rare_write_tables tables, u64 entry)
 {
 	WRITE_ONCE(pte_val(*tables.ptep), entry);
 	/* The walker of this CPU must see the entry; no other CPU walks it. */
 	dsb(nshst);
+	/* The store through the alias must see the new table and its entry. */
+	isb();
 }
 
+/**
+ * __arch_rare_write_unmap - drop the alias, if there is one
+ * @tables: this CPU's tables
+ * @alias: any address in the alias page
+ *
+ * Context: Interrupts off, after __arch_rare_write_begin().
+ */
 static __always_inline void
 __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 {
@@ -115,59 +191,10 @@ __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 	WRITE_ONCE(pte_val(*tables.ptep), 0);
 	/* The entry is gone for the walker before the TLBI, or it could refill. */
 	dsb(nshst);
-	__tlbi(vae1, __TLBI_VADDR((unsigned long)alias, 0));
-	/* Complete the TLBI; the caller's ISB then covers what follows. */
+	/* Not @alias: the constant makes a shorter operand. */
+	__tlbi(vae1, __TLBI_VADDR(ARCH_RARE_WRITE_ALIAS, 0));
+	/* Complete the TLBI. An ISB, for what ran ahead, follows in either use. */
 	dsb(nsh);
-}
-
-/**
- * __arch_rare_write_begin - load this CPU's private table with an alias
- * @tables: this CPU's tables
- * @saved: where to leave what the end needs, for those who come another way
- * @entry: the alias entry
- *
- * Context: DAIF masked.
- * Return: the same as in @saved.
- */
-static __always_inline struct arch_rare_write
-__arch_rare_write_begin(struct arch_rare_write_tables tables,
-			struct arch_rare_write *saved, u64 entry)
-{
-	struct arch_rare_write now = {
-		.ttbr0 = read_sysreg(ttbr0_el1),
-		.ttbr1 = read_sysreg(ttbr1_el1),
-	};
-
-	*saved = now;
-	__arch_rare_write_map(tables, entry);
-
-	/*
-	 * The order of cpu_do_switch_mm(): with the reserved table in between,
-	 * no walk can pair the user's ASID with the private table, nor ASID 0
-	 * with the user's table.
-	 */
-	write_sysreg(arch_rare_write_reserved, ttbr0_el1);
-	write_sysreg(now.ttbr1 & ~TTBR_ASID_MASK, ttbr1_el1);
-	write_sysreg(tables.ttbr0, ttbr0_el1);
-	/* The store through the alias must see the new table and its entry. */
-	isb();
-	return now;
-}
-
-/**
- * __arch_rare_write_turn - move the alias to another page
- * @tables: this CPU's tables
- * @entry: the new alias entry
- *
- * Context: DAIF masked, after __arch_rare_write_begin().
- */
-static __always_inline void
-__arch_rare_write_turn(struct arch_rare_write_tables tables, u64 entry)
-{
-	__arch_rare_write_unmap(tables, (void *)ARCH_RARE_WRITE_ALIAS);
-	__arch_rare_write_map(tables, entry);
-	/* As in begin; also ends what ran ahead with the old entry. */
-	isb();
 }
 
 /* Cavium 27456: the I-cache may not hold instructions of a changed ASID. */
@@ -185,33 +212,17 @@ static __always_inline void __arch_rare_write_asid_changed(void)
  * @saved: what __arch_rare_write_begin() returned
  * @alias: any address in the alias page
  *
- * Context: DAIF masked, after __arch_rare_write_begin().
+ * Context: Interrupts off, after __arch_rare_write_begin().
  */
 static __always_inline void
 __arch_rare_write_end(struct arch_rare_write_tables tables,
 		      struct arch_rare_write saved, void *alias)
 {
 	__arch_rare_write_unmap(tables, alias);
-
-	/* As on the way in: never the user's table with ASID 0. */
-	write_sysreg(arch_rare_write_reserved, ttbr0_el1);
-	write_sysreg(saved.ttbr1, ttbr1_el1);
-	write_sysreg(saved.ttbr0, ttbr0_el1);
+	__arch_rare_write_switch(saved.ttbr0, saved.ttbr1);
 	/* The next user access must not use the private table. */
 	isb();
 	__arch_rare_write_asid_changed();
-}
-
-/* Is this CPU's private table loaded? For an oops, which cannot know. */
-static inline bool arch_rare_write_loaded(struct arch_rare_write_tables tables)
-{
-	return read_sysreg(ttbr0_el1) == tables.ttbr0;
-}
-
-/* The alias of @dst, which must lie in the page that was mapped last. */
-static __always_inline void *__arch_rare_write_ptr(unsigned long dst)
-{
-	return (void *)(ARCH_RARE_WRITE_ALIAS | offset_in_page(dst));
 }
 
 /*

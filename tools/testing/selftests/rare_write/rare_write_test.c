@@ -80,8 +80,8 @@ static void boot_line(void)
 	}
 	while (!found && (n = read(fd, text, sizeof(text) - 1)) > 0) {
 		text[n] = 0;
-		found = has(";rare_write: temporary alias protects") ||
-			has(";rare_write: nothing is protected: rodata=off");
+		found = has(";rare_write: ") &&
+			(has(" protects ") || has(" nothing is protected: rodata=off"));
 	}
 	close(fd);
 	ksft_test_result(found, "the kernel said at boot what is protected\n");
