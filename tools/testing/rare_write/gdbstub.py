@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Follow a guest through QEMU's debugger port, instruction by instruction.
+
+The kernel calls rare_write_bench_mark(way, work, function) before it calls
+function. What is wanted of that is followed from its first instruction to its
+return: neither interrupts nor timers come in between, QEMU sees to that.
+"""
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from common import ARCHES, die
+
+# Numbers of registers as QEMU counts them: program counter, stack, arguments.
+REGISTERS = {
+    'x86_64': {'pc': 16, 'sp': 7, 'args': (5, 4, 3)},
+    'arm64': {'pc': 32, 'sp': 31, 'lr': 30, 'args': (0, 1, 2)},
+}
+LONGEST = {'x86_64': 15, 'arm64': 4}
+TOO_FAR = 60000
+
+
+class Gone(Exception):
+    """QEMU closed the connection: the guest is done."""
+
+
+class Stub:
+    """The remote protocol of gdb, as much of it as is needed."""
+
+    def __init__(self, path, arch, timeout):
+        self.registers = REGISTERS[arch]
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(timeout)
+        self.socket.connect(path)
+        self.buffer = b''
+        self.ask('QStartNoAckMode')
+        # Without asking for this QEMU does not read single registers.
+        self.ask('qXfer:features:read:target.xml:0,ffb')
+
+    def send(self, text):
+        data = text.encode()
+        self.socket.sendall(b'$%s#%02x' % (data, sum(data) & 255))
+
+    def receive(self):
+        while True:
+            start = self.buffer.find(b'$')
+            end = self.buffer.find(b'#', start)
+            if start >= 0 and 0 <= end <= len(self.buffer) - 3:
+                data = self.buffer[start + 1:end]
+                self.buffer = self.buffer[end + 3:]
+                return data.decode('latin-1')
+            more = self.socket.recv(65536)
+            if not more:
+                raise Gone
+            self.buffer += more
+
+    def ask(self, text):
+        self.send(text)
+        return self.receive()
+
+    def go(self, how):
+        """Step or continue until the guest stops."""
+        self.send(how)
+        while True:
+            answer = self.receive()
+            if answer[0] in 'TS':
+                return
+            if answer[0] in 'WX':
+                raise Gone
+
+    def register(self, number):
+        return int.from_bytes(bytes.fromhex(self.ask(f'p{number:x}')), 'little')
+
+    def pc(self):
+        return self.register(self.registers['pc'])
+
+    def memory(self, address, length):
+        answer = self.ask(f'm{address:x},{length:x}')
+        return b'' if answer.startswith('E') else bytes.fromhex(answer)
+
+    def string(self, address):
+        return self.memory(address, 64).split(b'\0')[0].decode()
+
+    def stop_at(self, address, on):
+        if self.ask(f'{"Z" if on else "z"}0,{address:x},1') != 'OK':
+            die(f'QEMU takes no breakpoint at {address:x}')
+
+    def return_address(self):
+        if 'lr' in self.registers:
+            return self.register(self.registers['lr'])
+        return int.from_bytes(self.memory(self.register(self.registers['sp']), 8), 'little')
+
+
+class Tracer(threading.Thread):
+    """Follow what is wanted(way, work) while vm.boot() waits for the guest."""
+
+    def __init__(self, arch, obj, wanted):
+        super().__init__(daemon=True)
+        self.arch, self.wanted = arch, wanted
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.folder.name, 'gdb')
+        self.options = ['-gdb', f'unix:{self.path},server=on,wait=off', '-S']
+        self.mark = symbol(obj, 'rare_write_bench_mark')
+        self.paths, self.starts, self.code, self.error = {}, {}, {}, None
+
+    def run(self):
+        try:
+            for _ in range(100):
+                if os.path.exists(self.path):
+                    break
+                time.sleep(0.1)
+            self.follow(Stub(self.path, self.arch, 120))
+        except Gone:
+            pass
+        except (OSError, ValueError) as error:
+            self.error = f'{type(error).__name__}: {error}'
+
+    def follow(self, stub):
+        args = stub.registers['args']
+        stub.stop_at(self.mark, True)
+        stub.go('c')
+        while True:
+            way, work = (stub.string(stub.register(arg)) for arg in args[:2])
+            if self.wanted(way, work):
+                start = stub.register(args[2])
+                stub.stop_at(start, True)
+                stub.go('s')
+                stub.go('c')
+                stub.stop_at(start, False)
+                self.paths[way, work] = self.one_call(stub, stub.return_address())
+                self.starts[way, work] = start
+            else:
+                stub.go('s')
+            stub.go('c')
+
+    def one_call(self, stub, end):
+        path = []
+        pc = stub.pc()
+        while pc != end and len(path) < TOO_FAR:
+            if pc not in self.code:
+                self.code[pc] = stub.memory(pc, LONGEST[self.arch])
+            path.append(pc)
+            stub.go('s')
+            pc = stub.pc()
+        return path
+
+
+def symbol(obj, name):
+    """An address of the kernel when it is not moved."""
+    with open(os.path.join(obj, 'System.map')) as file:
+        found = re.search(rf'^([0-9a-f]+) \w {name}$', file.read(), re.M)
+    if not found:
+        die(f'the kernel has no {name}')
+    return int(found[1], 16)
+
+
+def disassemble(arch, code):
+    """{address: bytes} to {address: text}, each instruction on its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, binary = os.path.join(folder, 'code.s'), os.path.join(folder, 'code.o')
+        with open(source, 'w') as file:
+            file.write('.text\n')
+            for address, data in code.items():
+                # Bytes would be data to arm64's disassembler.
+                what = (f'.inst {int.from_bytes(data, "little"):#x}' if arch == 'arm64' else
+                        '.byte ' + ','.join(str(byte) for byte in data))
+                file.write(f'i_{address:x}: {what}\n')
+        subprocess.check_call(['clang-19', f'--target={ARCHES[arch]["triple"]}', '-c',
+                               '-o', binary, source])
+        text = subprocess.check_output(
+            ['llvm-objdump-19', '-d', '--no-show-raw-insn', binary] +
+            (['--mattr=+all'] if arch == 'arm64' else []), text=True)
+    found = re.findall(r'<i_([0-9a-f]+)>:\n\s*[0-9a-f]+:\s*(.*)', text)
+    return {int(address, 16): re.sub(r'\s+', ' ', re.sub(r'\s*(<.*>|//.*)', '', line)).strip()
+            for address, line in found}
