@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make mutants: break the implementation on purpose; a named test must notice.
+
+Each file in mutants/ is a patch to the patched kernel tree, under a header:
+
+        What it breaks.
+
+        Arch: x86_64 arm64
+        Build: module           the window is inlined into the test: build that alone
+        Killed-by: suite.case   or console, kselftest, compile.case
+        Scenario: begin-in-nmi  if it is not the ordinary one
+        CPU: cortex-a57         if the ordinary one would not notice
+
+A mutant is killed if the test it names does not pass. It must have come to that
+test, though: what does not build or does not boot has been killed by nobody.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import build
+import check
+import check_readers
+import console
+import scenarios
+import tree
+import vm
+from common import ARCHES, BUILD, HERE, SRC, Step, choose, die, logged, object_folder, script
+
+FOLDER = os.path.join(HERE, 'mutants')
+
+
+class Mutant:
+    """One patch with what its header says."""
+
+    def __init__(self, name):
+        with open(os.path.join(FOLDER, name)) as file:
+            head, self.patch = file.read().split('\n---\n', 1)
+        fields = dict(re.findall(r'^(Arch|Build|Killed-by|Scenario|CPU): (.*)$', head, re.M))
+        self.name = name.removesuffix('.patch')
+        self.what = head.split('\n')[0]
+        self.arches = fields['Arch'].split()
+        self.build = choose('Build', fields['Build'], ('module', 'kernel'))
+        self.killer = fields['Killed-by']
+        self.scenario = fields.get('Scenario', '')
+        self.cpu = fields.get('CPU')
+
+    def apply(self):
+        """Change the tree; tree.apply() changes it back."""
+        with tempfile.TemporaryDirectory(dir=BUILD) as stage:
+            paths = re.findall(r'^\+\+\+ b/(\S+)', self.patch, re.M)
+            for path in paths:
+                os.makedirs(os.path.dirname(os.path.join(stage, path)), exist_ok=True)
+                shutil.copy2(os.path.join(SRC, path), os.path.join(stage, path))
+            run = subprocess.run(['git', 'apply', '-'], cwd=stage, input='\n' + self.patch,
+                                 env={**os.environ, 'GIT_CEILING_DIRECTORIES': BUILD},
+                                 capture_output=True, text=True)
+            if run.returncode:
+                die(f'mutants/{self.name}.patch does not apply: {run.stderr.strip()}')
+            for path in paths:
+                tree.put(os.path.join(stage, path), path)
+
+
+def compile_it(arch, obj, mutant):
+    target = (['mm/tests/rare_write_kunit.ko'] if mutant.build == 'module' else
+              [ARCHES[arch]['target'], 'modules'])
+    logged(build.make_args(arch, 'clang', obj) + target, f'mutant-{mutant.name}-{arch}.log',
+           f'building mutant {mutant.name}', env=build.environment())
+
+
+def run(arch, obj, mutant):
+    """Boot it with the killer alone; return 'killed', 'SURVIVES' or what went wrong."""
+    if mutant.killer.startswith('compile.'):
+        state = check_readers.run(arch).get(mutant.killer.removeprefix('compile.'))
+        return {'ok': 'SURVIVES', None: 'no such test'}.get(state, 'killed')
+    name, steps, modules = f'mutant-{mutant.name}-{arch}', None, ['rare_write_kunit']
+    append = f'kunit.filter_glob={mutant.killer}'
+    if mutant.scenario == 'begin-in-nmi':
+        _, _, _, append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi']
+        steps, _ = scenarios.plan(arch, 'test', f'{arch}-begin-in-nmi')
+    elif mutant.killer == 'kselftest':
+        steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
+        modules = ['rare_write_howto']
+    else:
+        steps = ['insmod /lib/rare_write_kunit.ko ']
+    files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
+    files['/bin/rare_write_test'] = build.program(
+        arch, obj, os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_test.c'))
+    boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu,
+                   timeout=60)
+    if f'init: step {steps[0]}' not in boot.text:
+        return 'did not come to the test'
+    if mutant.scenario == 'begin-in-nmi':
+        cases = check.judge_death(f'{arch}-begin-in-nmi', boot)
+        return 'SURVIVES' if set(cases.values()) == {'ok'} else 'killed'
+    cases = console.results(boot.text)
+    if mutant.killer == 'kselftest':
+        seen = {case: state for case, state in cases.items() if case.startswith('kselftest.')}
+    else:
+        # The cases of a parameterised test are named after their parameters.
+        suite, case = mutant.killer.split('.')
+        seen = {name: state for name, state in cases.items()
+                if name == mutant.killer or name.startswith(case + '.')}
+        if f'# Subtest: {suite}' not in boot.text:
+            return 'did not come to the test'
+    # If the machine died of it, the test has no result; and what it expects on the console,
+    # and nothing else, is part of it.
+    passed = seen and all(state == 'ok' for state in seen.values()) and not boot.problems()
+    return 'SURVIVES' if passed else 'killed'
+
+
+def main():
+    arch = os.environ.get('ARCH')
+    arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
+    only = os.environ.get('ONLY')
+    mutants = [Mutant(name) for name in sorted(os.listdir(FOLDER))]
+    # What is built in full goes last: the others are inlined into a healthy kernel.
+    mutants.sort(key=lambda m: (m.build == 'kernel', m.name))
+    table = []
+    for arch in arches:
+        healthy = build.kernel(arch)
+        obj = object_folder(arch, 'mutant')
+        with Step(f'copying the objects for {arch}'):
+            subprocess.check_call(['rsync', '-a', '--delete', healthy + '/', obj + '/'])
+        # The original must pass each of these tests, or their failing says nothing.
+        originals = {(m.killer, m.scenario, m.cpu): m for m in mutants if arch in m.arches}
+        with Step(f'{arch}: the original'):
+            for mutant in originals.values():
+                state = run(arch, obj, mutant)
+                table.append((arch, '-', mutant.killer,
+                              'passes' if state == 'SURVIVES' else f'FAILS: {state}'))
+        for mutant in mutants:
+            if arch not in mutant.arches or (only and only not in mutant.name):
+                continue
+            with Step(f'{arch}: {mutant.name}'):
+                try:
+                    mutant.apply()
+                    compile_it(arch, obj, mutant)
+                    state = run(arch, obj, mutant)
+                finally:
+                    tree.apply()
+            table.append((arch, mutant.name, mutant.killer, state))
+    print()
+    for arch, name, killer, state in table:
+        print(f'{arch:7} {name:28} {killer:42} {state}')
+    bad = sum(state not in ('killed', 'passes') for *_, state in table)
+    print(f'{len(table) - bad} passed, {bad} failed, 0 skipped')
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == '__main__':
+    script(main)
