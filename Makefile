@@ -5,18 +5,27 @@ T := tools/testing/rare_write
 CONFIG ?= test
 TOOLCHAIN ?= clang
 
-export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR
-export CONFIG
+export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS
+export CONFIG TOOLCHAIN
 
 help:
 	@echo 'rare_write: kernel data that is read-only at rest'
 	@echo
 	@echo '  make demo  [ARCH=x86_64|arm64]   build, boot, and show the sample: both without ARCH'
 	@echo '  make check [ARCH=...]            all tests; ends with N passed, N failed, N skipped'
-	@echo '             [ONLY=pattern]        just the scenarios with such a name'
-	@echo '  make kernel ARCH=... [CONFIG=test|prod|off] [TOOLCHAIN=clang|gcc]'
+	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, icount-*, lint'
+	@echo '  make model                       search what the TLB may do in a window, all of it'
+	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
+	@echo '                                   break it on purpose: each mutant has a test that notices'
+	@echo '  make bench [ARCH=...] [ACCEL=tcg|kvm]  what it costs, next to other ways to write'
+	@echo '             [DOCS=1]              and renew what the documentation shows of it'
+	@echo '             [RESULTS=file]        show what the module measured on another machine'
+	@echo '  make bench-compare A=old.json B=new.json'
+	@echo '  make kernel ARCH=... [CONFIG=test|prod|off|cr0|lto|bench] [TOOLCHAIN=clang|gcc]'
 	@echo '  make run ARCH=... MODULE=a.ko[,b.ko] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=tcg|kvm]'
 	@echo '                                   boot the test kernel and load modules'
+	@echo '  make shell ARCH=... [MODULE=...] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=...]'
+	@echo '                                   a busybox shell in it; leave with Ctrl-A X'
 	@echo '  make -s kernel-src               print the folder of the patched source'
 	@echo '  make -s kernel-obj ARCH=...      print the folder of the objects'
 	@echo '  make deps                        install what is needed (the others do it, too)'
@@ -32,8 +41,23 @@ deps:
 demo: deps
 	@python3 $T/demo.py
 
-check: deps
+check:
+	@$T/deps.sh +gcc-aarch64-linux-gnu
 	@python3 $T/check.py
+
+bench:
+	@$T/deps.sh +gnuplot-nox
+	@python3 $T/bench.py
+
+bench-compare:
+	@python3 $T/bench_report.py '$(A)' '$(B)'
+
+model:
+	@$T/deps.sh python3 spin gcc libc6-dev
+	@python3 $T/model.py
+
+mutants: deps
+	@python3 $T/mutants.py
 
 kernel: deps
 	@python3 $T/build.py '$(ARCH)' '$(CONFIG)' '$(TOOLCHAIN)'
@@ -41,17 +65,21 @@ kernel: deps
 run: deps
 	@python3 $T/vm.py
 
+shell: deps
+	@python3 $T/shell.py
+
 kernel-src:
 	@echo '$(CURDIR)/build/linux-6.12'
 
 kernel-obj:
-	@[ -n '$(ARCH)' ] || { echo 'error: say which, ARCH=x86_64 or ARCH=arm64' >&2; exit 1; }
+	@[ -n '$(filter x86_64 arm64,$(ARCH))' ] || \
+		{ echo 'error: say which, ARCH=x86_64 or ARCH=arm64' >&2; exit 1; }
 	@echo '$(CURDIR)/build/$(ARCH)-$(CONFIG)-$(TOOLCHAIN)'
 
 clean:
-	rm -rf build/x86_64-* build/arm64-* build/results build/logs
+	rm -rf build/x86_64-* build/arm64-* build/results build/logs build/model
 
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check kernel run kernel-src kernel-obj clean distclean
+.PHONY: help deps demo check bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean

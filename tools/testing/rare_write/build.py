@@ -8,10 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 import tree
-from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, TOOLCHAINS, TOP, Step, choose, die, logged,
-                    object_folder)
+from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, TOOLCHAINS, TOP, Step, choose, die, locked,
+                    logged, object_folder, script, write_whole)
+
+# Several machines may be made ready at once.
+LOCK = threading.Lock()
 
 
 def make_args(arch, toolchain, obj):
@@ -32,7 +36,7 @@ def make_args(arch, toolchain, obj):
 def environment():
     """Fixed names and dates: the same input gives the same image, and ccache hits."""
     env = dict(os.environ)
-    for name in ('MAKEFLAGS', 'MAKELEVEL', 'ARCH', 'CONFIG', 'CC'):
+    for name in ('MAKEFLAGS', 'MAKELEVEL', 'ARCH', 'CONFIG', 'TOOLCHAIN', 'CC'):
         env.pop(name, None)
     # Another clone of this repository finds the same objects in the cache.
     env.update(CCACHE_BASEDIR=TOP, CCACHE_NOHASHDIR='1')
@@ -55,28 +59,34 @@ def wanted(fragments):
 
 
 def configure(arch, config, toolchain, obj):
-    """Write .config if the fragments changed; a symbol that was dropped is an error."""
+    """Bring .config up to date; a symbol that was asked for and dropped is an error."""
     fragments = [os.path.join(HERE, 'configs', f'{name}.config')
-                 for name in ('base', arch, config)]
+                 for name in ('base', arch, *CONFIGS[config])]
     want = wanted(fragments)
     stamp = os.path.join(obj, '.fragments')
     text = ''.join(f'{k}={v}\n' for k, v in sorted(want.items()))
     dotconfig = os.path.join(obj, '.config')
-    if not (os.path.isfile(stamp) and os.path.isfile(dotconfig) and open(stamp).read() == text):
+    log = f'config-{os.path.basename(obj)}.log'
+    args = make_args(arch, toolchain, obj)
+    if os.path.isfile(stamp) and os.path.isfile(dotconfig) and open(stamp).read() == text:
+        if is_current(obj, '.built', '.prepared'):
+            return
+        # The Kconfig files may have changed.
+        logged(args + ['olddefconfig'], log, 'configuring', env=environment())
+    else:
         os.makedirs(obj, exist_ok=True)
         allconfig = os.path.join(obj, '.allconfig')
         with open(allconfig, 'w') as file:
             file.write(text)
-        logged(make_args(arch, toolchain, obj) + [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'],
-               f'config-{os.path.basename(obj)}.log', 'configuring', env=environment())
-        have = wanted([dotconfig])
-        for symbol, value in want.items():
-            if have.get(symbol, 'n') != value:
-                os.remove(dotconfig)
-                die(f'{symbol}={value} was asked for, the kernel makes it '
-                    f'{have.get(symbol, "n")} ({arch} {config})')
-        with open(stamp, 'w') as file:
-            file.write(text)
+        logged(args + [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'], log, 'configuring',
+               env=environment())
+    have = wanted([dotconfig])
+    for symbol, value in want.items():
+        if have.get(symbol, 'n') != value:
+            os.remove(dotconfig)
+            die(f'{symbol}={value} was asked for, the kernel makes it '
+                f'{have.get(symbol, "n")} ({arch} {config})')
+    write_whole(stamp, text)
 
 
 def fingerprint(obj):
@@ -90,6 +100,13 @@ def fingerprint(obj):
     return digest.hexdigest()
 
 
+def is_current(obj, *stamps):
+    """Was all this done with what is there now?"""
+    found = [stamp for stamp in stamps if os.path.isfile(os.path.join(obj, stamp))]
+    now = fingerprint(obj) if found else ''
+    return any(open(os.path.join(obj, stamp)).read() == now for stamp in found)
+
+
 def kernel(arch, config='test', toolchain='clang'):
     """Build a kernel with its modules; return its object folder."""
     choose('ARCH', arch, ARCHES)
@@ -98,17 +115,31 @@ def kernel(arch, config='test', toolchain='clang'):
     tree.prepare()
     obj = object_folder(arch, config, toolchain)
     configure(arch, config, toolchain, obj)
-    stamp = os.path.join(obj, '.built')
-    now = fingerprint(obj)
-    if os.path.isfile(stamp) and open(stamp).read() == now:
+    if is_current(obj, '.built'):
         return obj
+    stamp = os.path.join(obj, '.built')
     if os.path.isfile(stamp):
         os.remove(stamp)
+    now = fingerprint(obj)
     with Step(f'building the {config} kernel for {arch} with {toolchain}'):
         logged(make_args(arch, toolchain, obj) + [ARCHES[arch]['target'], 'modules'],
                f'build-{os.path.basename(obj)}.log', 'the build', env=environment())
-    with open(stamp, 'w') as file:
-        file.write(now)
+    write_whole(stamp, now)
+    return obj
+
+
+def headers(arch, config, toolchain):
+    """An object folder good enough to compile modules in: a kernel, or just its headers."""
+    tree.prepare()
+    obj = object_folder(arch, config, toolchain)
+    configure(arch, config, toolchain, obj)
+    if is_current(obj, '.built', '.prepared'):
+        return obj
+    now = fingerprint(obj)
+    with Step(f'preparing headers of the {config} kernel for {arch} with {toolchain}', silent=True):
+        logged(make_args(arch, toolchain, obj) + ['modules_prepare'],
+               f'prepare-{os.path.basename(obj)}.log', 'modules_prepare', env=environment())
+    write_whole(os.path.join(obj, '.prepared'), now)
     return obj
 
 
@@ -119,15 +150,30 @@ def module(obj, name):
     return None
 
 
-def program(arch, source):
-    """A static program for the guest, with the kernel's nolibc."""
+def user_headers(arch, obj):
+    """The kernel's headers for programs: the machine has none for another architecture."""
+    include = os.path.join(obj, 'usr', 'include')
+    done = os.path.join(include, '.complete')
+    if not os.path.isfile(done):
+        logged(make_args(arch, 'clang', obj) + ['headers'], f'headers-{arch}.log', 'make headers',
+               env=environment())
+        write_whole(done, '')
+    return include
+
+
+def program(arch, obj, source):
+    """A static program for the guest, with the kernel's nolibc and its own user headers."""
     binary = os.path.join(BUILD, f'{arch}-programs', os.path.basename(source)[:-2])
     os.makedirs(os.path.dirname(binary), exist_ok=True)
     nolibc = os.path.join(SRC, 'tools/include/nolibc/nolibc.h')
-    logged(['clang-19', f'--target={ARCHES[arch]["triple"]}', '-fuse-ld=lld', '-static',
-            '-nostdlib', '-ffreestanding', '-Os', '-Wall', '-fno-stack-protector', '-include', nolibc,
-            '-o', binary, source],
-           f'{os.path.basename(binary)}-{arch}.log', f'compiling {os.path.basename(source)}')
+    with LOCK, locked('programs'):
+        logged(['clang-19', f'--target={ARCHES[arch]["triple"]}', '-fuse-ld=lld', '-static',
+                '-nostdlib', '-nostdlibinc', '-isystem', user_headers(arch, obj), '-ffreestanding',
+                '-Os', '-Wall', '-fno-stack-protector', '-include', nolibc,
+                '-o', binary + '.tmp', source],
+               f'{os.path.basename(binary)}-{arch}.log', f'compiling {os.path.basename(source)}')
+        # Another machine may be packing it.
+        os.rename(binary + '.tmp', binary)
     return binary
 
 
@@ -135,7 +181,7 @@ def initramfs(obj, path, files):
     """Pack files {name in the guest: path here} with the kernel's gen_init_cpio: no root."""
     gen = os.path.join(obj, 'usr', 'gen_init_cpio')
     lines = ['dir /dev 0755 0 0', 'nod /dev/console 0600 0 0 c 5 1']
-    lines += [f'dir {d} 0755 0 0' for d in ('/proc', '/sys', '/bin', '/lib')]
+    lines += [f'dir {d} 0755 0 0' for d in ('/proc', '/sys', '/bin', '/lib', '/tmp')]
     lines += [f'file {name} {file} 0755 0 0' for name, file in sorted(files.items())]
     spec = path + '.list'
     with open(spec, 'w') as file:
@@ -145,5 +191,9 @@ def initramfs(obj, path, files):
             die(f'gen_init_cpio failed on {spec}')
 
 
-if __name__ == '__main__':
+def main():
     kernel(*sys.argv[1:])
+
+
+if __name__ == '__main__':
+    script(main)

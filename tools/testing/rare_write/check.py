@@ -1,19 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """make check: boot every scenario, judge it, count."""
+import concurrent.futures
 import fnmatch
+import functools
 import os
 import re
 import subprocess
 import sys
+import traceback
 
+import bochs
 import build
 import check_compile
+import check_cost
+import check_lint
+import check_readers
+import check_run
 import console
 import test_console
+import test_harness
+import tree
 import vm
-from common import ARCHES, BUILD, SRC, Step, choose
-from scenarios import ALIAS, BOOT_LINE, CASES, ICOUNT, SCENARIOS, SKIPS, plan
+from common import ARCHES, BUILD, SRC, STOPPED, Step, choose, die, script
+from scenarios import (ALIAS, BOCHS, BOOT_LINE, CASES, DIES, PROOF, SCENARIOS, SKIPS,
+                       plan)
 
 
 def lkdtm_is_expected(text):
@@ -23,9 +34,12 @@ def lkdtm_is_expected(text):
     """
     cases = {}
     for name in ('WRITE_RARE_WRITE', 'RARE_WRITE'):
-        start = text.find(f'lkdtm: Performing direct entry {name}\n')
-        end = text.find('---[ end trace', start)
-        part = text[start:end] if 0 <= start < end else ''
+        # After the end of the trace the kernel repeats the registers.
+        found = re.search(rf'lkdtm: Performing direct entry {name}\n(?:(?!lkdtm: Performing).*\n)*?'
+                          r'.*---\[ end trace .*\n'
+                          r'(?:\[[^]]*\] (?:RIP|Code|RSP|R[A-D]X|RBP|R\d\d|FS|CS|CR2|note): .*\n)*',
+                          text)
+        part = found[0] if found else ''
         address = re.search(r'attempting bad write-rare write at ([0-9a-f]+)', part)
         fault = re.search(r'(?:for address: |at virtual address )([0-9a-f]+)', part)
         write = re.search(r'supervisor write access|ESR = 0x[0-9a-f]*96[0-9a-f]*4[0-9a-f]\b|WnR = 1',
@@ -34,11 +48,7 @@ def lkdtm_is_expected(text):
         good = (address and fault and address[1] == fault[1] and write and arrived and
                 'FAIL' not in part)
         cases[f'lkdtm.{name}'] = 'ok' if good else 'failed'
-        if part:
-            stop = text.find('\n', end)
-            # What the machine prints after the trace belongs to the oops as well.
-            tail = text.find('init: ', stop)
-            text = text[:start] + text[tail if tail > 0 else stop:]
+        text = text.replace(part, '') if part else text
     return text, cases
 
 
@@ -55,9 +65,24 @@ def gadgets(obj):
     return {'symbols.gadgets': f'failed: {" ".join(found)}' if found else 'ok'}
 
 
+def judge_death(name, run):
+    """A scenario that ends in a panic: it must, and for the reason given."""
+    at, cases = 0, {}
+    for pattern in DIES[name]:
+        found = re.compile(pattern).search(run.text, at)
+        cases[f'console./{pattern}/'] = 'ok' if found else 'failed: not there, or not in order'
+        at = found.end() if found else at
+    done = any(step.startswith('done ') for step in run.steps)
+    cases['console.does-not-survive'] = ('failed: it went on' if done else
+                                         'failed: it hung' if run.timed_out else 'ok')
+    return cases
+
+
 def judge(name, run):
     """All cases of one scenario: {case: 'ok', 'failed...' or 'skipped: ...'}."""
     config = SCENARIOS[name][1]
+    if name in DIES:
+        return judge_death(name, run)
     cases = {}
     if any(step.startswith('ok kills') for step in run.steps):
         run.text, cases = lkdtm_is_expected(run.text)
@@ -79,6 +104,9 @@ def judge(name, run):
     if name in ALIAS:
         cases['boot.paging-levels'] = 'ok' if f'the alias        {ALIAS[name]}' in run.text else 'failed'
 
+    for case, pattern in PROOF.get(name, {}).items():
+        cases[case] = 'ok' if re.search(pattern, run.text) else f'failed: no {pattern}'
+
     for case, state in console.results(run.text).items():
         if state not in ('ok', 'failed'):
             reasons = [reason for (where, what), reason in SKIPS.items()
@@ -99,59 +127,127 @@ def judge(name, run):
     return cases
 
 
+def boot(name):
+    """Boot a scenario and judge it; return its cases."""
+    arch, config, cpu, append = SCENARIOS[name]
+    obj = build.object_folder(arch, config)
+    steps, modules = plan(arch, config, name)
+    files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules if build.module(obj, m)}
+    files['/bin/rare_write_test'] = build.program(
+        arch, obj, os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_test.c'))
+    how = {'cpu': cpu, 'append': append, 'timeout': 600}
+    if '-bochs-' in name:
+        run = bochs.boot(obj, name, steps, files, **how, **BOCHS)
+    else:
+        run = vm.boot(arch, obj, name, steps, files, **how)
+    return {**judge(name, run), **gadgets(obj)}
+
+
+def tables(arches, only):
+    """What there is to do: [(name, the kernel that it needs or None, function)]."""
+    found = [('console', None, test_console.run), ('harness', None, test_harness.run),
+             ('lint', None, check_lint.run)]
+    for arch in arches:
+        test = (arch, 'test')
+        found += [(f'readers-{arch}', test, functools.partial(check_readers.run, arch)),
+                  (f'compile-{arch}', test, functools.partial(check_compile.run, arch)),
+                  (f'run-{arch}', test, functools.partial(check_run.run, arch)),
+                  (f'cost-{arch}', (arch, 'bench'), functools.partial(check_cost.run, arch))]
+    found += [(name, what[:2], functools.partial(boot, name))
+              for name, what in SCENARIOS.items() if what[0] in arches]
+    return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]
+
+
+def attempt(name, function):
+    """The cases of one table; say how it went as soon as it is known."""
+    with Step(f'testing {name}', silent=True) as step:
+        try:
+            cases = function()
+        except SystemExit as end:
+            cases = {'ends': f'failed: {getattr(end, "why", end)}'}
+        except Exception as error:
+            # A defect of the harness; the other tables go on.
+            traceback.print_exc()
+            cases = {'ends': f'failed: {error!r}'}
+    if not STOPPED.is_set():
+        bad = sum(state.startswith('failed') for state in cases.values())
+        # One write each: several of these run at once.
+        sys.stdout.write(f'{"not ok" if bad else "ok":7} {name:24} {len(cases):3} cases'
+                         f'{f", {bad} failed" if bad else ""}  {step.took:.0f} s\n')
+        sys.stdout.flush()
+    return cases
+
+
+def kernel(arch, config):
+    """Build it; return what went wrong or None. The tests of other kernels go on."""
+    try:
+        build.kernel(arch, config)
+    except SystemExit as end:
+        return f'failed: {getattr(end, "why", end)}'
+    return None
+
+
+def perform(todo):
+    """Do it all; return {name: cases}.
+
+    A machine keeps little more than one CPU busy, and so do the last steps of a
+    build: what can be tested is, beside the building of the next kernel.
+    """
+    results, begun = {}, {}
+    with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count())) as pool:
+        try:
+            for needs in dict.fromkeys(needs for _, needs, _ in todo):
+                if needs and (bad := kernel(*needs)):
+                    results[f'kernel-{needs[0]}-{needs[1]}'] = {'build': bad}
+                    continue
+                for name, _, function in (table for table in todo if table[1] == needs):
+                    begun[name] = pool.submit(attempt, name, function)
+            results.update((name, future.result()) for name, future in begun.items())
+        except BaseException:
+            STOPPED.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return results
+
+
+def report(results):
+    """Write KTAP; return how many cases passed, failed and were skipped."""
+    count = {'ok': 0, 'failed': 0, 'skipped': 0}
+    ktap = ['KTAP version 1', f'1..{len(results)}']
+    for number, (name, cases) in enumerate(results.items(), 1):
+        ktap += ['    KTAP version 1', f'    # Subtest: {name}', f'    1..{len(cases)}']
+        bad = False
+        for i, (case, state) in enumerate(cases.items(), 1):
+            kind = state.split(':')[0]
+            count[kind] += 1
+            bad = bad or kind == 'failed'
+            note = f' # SKIP {state[9:]}' if kind == 'skipped' else ''
+            ktap.append(f'    {"not ok" if kind == "failed" else "ok"} {i} {case}{note}')
+        ktap.append(f'{"not ok" if bad else "ok"} {number} {name}')
+    path = os.path.join(BUILD, 'results', 'check.ktap')
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w') as file:
+        file.write('\n'.join(ktap) + '\n')
+    return count['ok'], count['failed'], count['skipped']
+
+
 def main():
     arch = os.environ.get('ARCH')
-    arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
     only = os.environ.get('ONLY')
-    passed, failed, skipped = 0, 0, 0
-    tables = {'harness': test_console.run()}
-    for name in () if only else arches:
-        obj = build.kernel(name)
-        with Step(f'compiling for {name} what must not compile'):
-            tables[f'compile-{name}'] = check_compile.run(name, obj)
-    for name, (arch, config, cpu, append) in SCENARIOS.items():
-        if arch not in arches or (only and not fnmatch.fnmatch(name, only)):
-            continue
-        obj = build.kernel(arch, config)
-        steps, modules = plan(arch, config, name)
-        files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules if build.module(obj, m)}
-        files['/bin/rare_write_test'] = build.program(
-            arch, os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_test.c'))
-        with Step(f'testing {name}'):
-            counted = name.startswith('icount-')
-            run = vm.boot(arch, obj, name, steps, files, cpu=cpu, append=append,
-                          smp=ICOUNT['smp'] if counted else 4,
-                          extra=ICOUNT['qemu'] if counted else ())
-        tables[name] = judge(name, run)
-        tables[name].update(gadgets(obj))
-
-    ktap = ['KTAP version 1', f'1..{len(tables)}']
-    for number, (name, cases) in enumerate(tables.items(), 1):
+    todo = tables([choose('ARCH', arch, ARCHES)] if arch else list(ARCHES), only)
+    if not todo:
+        die(f'ONLY={only} fits no test')
+    tree.prepare()
+    results = perform(todo)
+    passed, failed, skipped = report(results)
+    for name, cases in results.items():
         for case, state in cases.items():
             if state.startswith('failed'):
-                print(f'  not ok: {name}: {case}: {state}')
-        ktap += ['    KTAP version 1', f'    # Subtest: {name}', f'    1..{len(cases)}']
-        bad = 0
-        for i, (case, state) in enumerate(cases.items(), 1):
-            if state.startswith('failed'):
-                bad += 1
-            elif state.startswith('skipped'):
-                skipped += 1
-            else:
-                passed += 1
-            note = f' # SKIP {state[9:]}' if state.startswith('skipped') else ''
-            ktap.append(f'    {"not ok" if state.startswith("failed") else "ok"} {i} {case}{note}')
-        failed += bad
-        ktap.append(f'{"not ok" if bad else "ok"} {number} {name}')
-        print(f'{"not ok" if bad else "ok":7} {name:24} {len(cases)} cases')
-    results = os.path.join(BUILD, 'results', 'check.ktap')
-    os.makedirs(os.path.dirname(results), exist_ok=True)
-    with open(results, 'w') as file:
-        file.write('\n'.join(ktap) + '\n')
-    print(f'KTAP and consoles: {os.path.relpath(os.path.dirname(results))}')
+                print(f'not ok: {name}: {case}: {state}')
+    print('KTAP and consoles: build/results')
     print(f'{passed} passed, {failed} failed, {skipped} skipped')
     sys.exit(1 if failed else 0)
 
 
 if __name__ == '__main__':
-    main()
+    script(main)

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the other scripts share: where things are, how steps are shown."""
+import contextlib
+import fcntl
 import os
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,19 +18,23 @@ LOGS = os.path.join(BUILD, 'logs')
 
 ARCHES = {
     'x86_64': {'image': 'arch/x86/boot/bzImage', 'target': 'bzImage', 'cross': '',
-               'triple': 'x86_64-linux-gnu', 'machine': 'x86-64'},
+               'triple': 'x86_64-linux-gnu', 'machine': 'x86-64', 'debian': 'amd64'},
     'arm64': {'image': 'arch/arm64/boot/Image', 'target': 'Image',
               'cross': 'aarch64-linux-gnu-', 'triple': 'aarch64-linux-gnu',
-              'machine': 'AArch64'},
+              'machine': 'AArch64', 'debian': 'arm64'},
 }
-CONFIGS = ('test', 'prod', 'off')
+# The fragments of each kernel, after base.config and the architecture's.
+CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('test', 'cr0'),
+           'lto': ('prod', 'lto'), 'bench': ('prod', 'bench')}
 TOOLCHAINS = ('clang', 'gcc')
 
 
 def die(message):
     """End with one clear line."""
     print(f'error: {message}', file=sys.stderr)
-    sys.exit(1)
+    end = SystemExit(1)
+    end.why = message
+    raise end
 
 
 def choose(name, value, choices):
@@ -40,37 +48,122 @@ def object_folder(arch, config, toolchain='clang'):
     return os.path.join(BUILD, f'{arch}-{config}-{toolchain}')
 
 
-class Step:
-    """Say what takes long and how long it took; stderr, so that output stays usable."""
+def write_whole(path, text):
+    """Write a file so that it is never seen half written."""
+    tmp = f'{path}.{os.getpid()}.tmp'
+    with open(tmp, 'w') as file:
+        file.write(text)
+    os.rename(tmp, path)
 
-    def __init__(self, what):
-        self.what = what
+
+@contextlib.contextmanager
+def locked(name):
+    """One program of ours at a time, make run beside make check included."""
+    with open(os.path.join(BUILD, f'{name}.lock'), 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# What runs, and whether it is too late to start more.
+LIVE = set()
+STOPPED = threading.Event()
+
+
+@contextlib.contextmanager
+def child(argv, **kwargs):
+    """Start a program that does not outlive this one."""
+    if STOPPED.is_set():
+        sys.exit(1)
+    process = subprocess.Popen(argv, **kwargs)
+    LIVE.add(process)
+    try:
+        yield process
+    finally:
+        LIVE.discard(process)
+        if process.poll() is None:
+            # make wants to remove what is half done, and QEMU to restore the terminal.
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def captured(argv, **kwargs):
+    """Run a command; return (exit status, stdout and stderr together)."""
+    with child(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+               text=True, errors='replace', **kwargs) as process:
+        output = process.communicate()[0]
+    return process.returncode, output
+
+
+def script(main):
+    """Run main() and end with what it returns; Ctrl-C and a full disk are no bugs of ours."""
+    def stop(number, _):
+        # Only once: what cleans up must not be interrupted.
+        STOPPED.set()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for process in list(LIVE):
+            process.terminate()
+        raise KeyboardInterrupt(number)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt as interrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(128 + (interrupt.args[0] if interrupt.args else signal.SIGINT))
+    except BrokenPipeError:
+        # Who reads our output has gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        die(f'{error.filename}: {error.strerror}' if error.filename else str(error))
+
+
+class Step:
+    """Say what takes long and how long it took; stderr, so that output stays usable.
+
+    A silent one is for what goes on beside something else: it speaks after a minute.
+    """
+
+    def __init__(self, what, silent=False):
+        self.what, self.silent = what, silent
 
     def __enter__(self):
         self.start = time.monotonic()
         self.done = threading.Event()
-        print(f'{self.what} ...', file=sys.stderr, flush=True)
+        if not self.silent:
+            print(f'{self.what} ...', file=sys.stderr, flush=True)
         threading.Thread(target=self.beat, daemon=True).start()
         return self
 
     def beat(self):
         while not self.done.wait(60):
-            print(f'  still at it after {time.monotonic() - self.start:.0f} s',
+            print(f'  still at {self.what} after {time.monotonic() - self.start:.0f} s',
                   file=sys.stderr, flush=True)
 
     def __exit__(self, kind, *_):
         self.done.set()
-        if kind is None:
-            print(f'  {time.monotonic() - self.start:.0f} s', file=sys.stderr, flush=True)
+        self.took = time.monotonic() - self.start
+        if kind is None and not self.silent:
+            print(f'  {self.took:.0f} s', file=sys.stderr, flush=True)
 
 
 def logged(argv, log, what, **kwargs):
     """Run a command with its output in a log; show the log's end if it fails."""
     os.makedirs(LOGS, exist_ok=True)
     path = os.path.join(LOGS, log)
-    with open(path, 'wb') as out:
-        rc = subprocess.call(argv, stdout=out, stderr=subprocess.STDOUT, **kwargs)
+    with open(path, 'wb') as out, child(argv, stdout=out, stderr=subprocess.STDOUT,
+                                        **kwargs) as process:
+        rc = process.wait()
     if rc:
         with open(path, errors='replace') as log_file:
-            sys.stderr.write(''.join(log_file.readlines()[-30:]))
-        die(f'{what} failed, see {os.path.relpath(path)}')
+            lines = log_file.read().splitlines()
+        # What else was being made comes after the error.
+        first = [line for line in lines if re.search(r'\berror\b|^E: ', line, re.I)][:1]
+        sys.stderr.write(''.join(f'{line}\n' for line in lines[-30:]))
+        die(': '.join([f'{what} failed, see {os.path.relpath(path)}', *first]))

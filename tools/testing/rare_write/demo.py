@@ -7,7 +7,7 @@ import sys
 
 import build
 import vm
-from common import ARCHES, Step, choose
+from common import ARCHES, Step, choose, script
 
 
 def main():
@@ -33,4 +33,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    script(main)

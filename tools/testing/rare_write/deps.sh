@@ -1,15 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Install what the build and the virtual machines need, or say what is missing.
+# With arguments: those packages instead; as well if they begin with "+".
 set -euo pipefail
 
 packages=(
-	make flex bison bc rsync kmod python3 xz-utils libelf-dev libssl-dev
+	make git perl flex bison bc rsync kmod python3 xz-utils libelf-dev libssl-dev
 	gcc libc6-dev clang-19 lld-19 llvm-19 ccache
 	qemu-system-x86 qemu-system-arm
+	bochs bochs-term grub-common grub-pc-bin xorriso mtools
 )
 # Somebody's own kernel source makes Debian's unnecessary.
 [ -n "${LINUX_SRC:-}${LINUX_TAR:-}" ] || packages+=(linux-source-6.12)
+case "${1:-}" in
+'') ;;
++*) packages+=("${@#+}") ;;
+*) packages=("$@") ;;
+esac
 
 missing=()
 for p in "${packages[@]}"; do

@@ -1,17 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The first program of a test machine. Does what /plan says, one step a line,
- * and reports each step on a virtio port of its own, not on the console, where
- * the kernel under test could write too. "done" comes last, after a look at the
- * taint of the kernel: a run without it did not finish.
+ * and reports each step on a port of its own, not on the console, where the
+ * kernel under test could write too: a virtio port, or verdict=FILE on the kernel's
+ * command line. "done" comes last, after a look at the taint of the kernel: a
+ * run without it did not finish.
  *
  * Steps: insmod FILE [PARAMETERS]   rmmod NAME        cat FILE
  *        write FILE TEXT            kills FILE TEXT   exec FILE
+ *        shell [FILE]               copy FILE FILE
  * A "kills" step must end the process that writes; exec may exit with 4: skip.
+ * "shell" is a login shell on the console, or one that reads its input from FILE.
  */
 #define PORT "/dev/vport0p1"
 
+#ifdef __x86_64__
+#define TTY "/dev/ttyS0"
+#else
+#define TTY "/dev/ttyAMA0"
+#endif
+
 static int verdict = -1;
+
+/* By way of the kernel's log, one line a write: else the kernel speaks in between. */
+static void say(const char *what, const char *step)
+{
+	char line[600] = "<6>init: ";
+	int fd = open("/dev/kmsg", O_WRONLY);
+
+	strlcat(line, what, sizeof(line));
+	strlcat(line, " ", sizeof(line));
+	strlcat(line, step, sizeof(line));
+	strlcat(line, "\n", sizeof(line));
+	write(fd, line, strlen(line));
+	close(fd);
+}
 
 static void report(const char *how, const char *step)
 {
@@ -22,7 +45,7 @@ static void report(const char *how, const char *step)
 	strlcat(line, step, sizeof(line));
 	strlcat(line, "\n", sizeof(line));
 	write(verdict, line, strlen(line));
-	printf("init: %s", line);
+	say(how, step);
 }
 
 /* The next word of *rest, which moves behind it. */
@@ -61,17 +84,37 @@ static int write_text(const char *file, const char *text)
 	return ret < 0 ? ret : 0;
 }
 
-static int cat(const char *file)
+static int copy(const char *file, int to)
 {
-	char buf[512];
+	char buf[4096];
 	int fd = open(file, O_RDONLY), n;
 
 	if (fd < 0)
 		return fd;
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		write(1, buf, n);
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		for (int done = 0, ret; done < n; done += ret) {
+			ret = write(to, buf + done, n - done);
+			if (ret < 0) {
+				n = ret;
+				break;
+			}
+		}
+		if (n < 0)
+			break;
+	}
 	close(fd);
 	return n;
+}
+
+static int copy_to(const char *file, const char *to)
+{
+	int fd = open(to, O_WRONLY), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = copy(file, fd);
+	close(fd);
+	return ret;
 }
 
 /* Run a program, or write in a process of its own; return the wait status. */
@@ -92,6 +135,41 @@ static int child(char *file, const char *text)
 	return status;
 }
 
+/* busybox with a name for each of its applets; ends when the user leaves it. */
+static int shell(const char *input)
+{
+	char *install[] = { "busybox", "--install", "-s", "/bin", NULL };
+	char *login[] = { "-sh", NULL };
+	char *envp[] = { "PATH=/bin", "HOME=/", "TERM=linux", "PS1=\\w # ", NULL };
+	int status = -1, pid = fork();
+
+	if (!pid)
+		exit(execve("/bin/busybox", install, envp) ? 127 : 0);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		return -1;
+	pid = fork();
+	if (!pid) {
+		int fd;
+
+		/* The shell owns the terminal, so that Ctrl-C reaches what it runs. */
+		my_syscall0(__NR_setsid);
+		fd = open(*input ? input : TTY, O_RDWR);
+		if (fd < 0)
+			exit(127);
+		dup2(fd, 0);
+		if (!*input) {
+			dup2(fd, 1);
+			dup2(fd, 2);
+			ioctl(fd, TIOCSCTTY, NULL);
+		}
+		execve("/bin/sh", login, envp);
+		exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return status;
+}
+
 static const char *run(char *line)
 {
 	char *rest = line, *what = word(&rest), *file = word(&rest);
@@ -104,7 +182,9 @@ static const char *run(char *line)
 	if (!strcmp(what, "write"))
 		return write_text(file, rest) ? "failed" : "ok";
 	if (!strcmp(what, "cat"))
-		return cat(file) ? "failed" : "ok";
+		return copy(file, 1) ? "failed" : "ok";
+	if (!strcmp(what, "copy"))
+		return copy_to(file, word(&rest)) ? "failed" : "ok";
 	if (!strcmp(what, "kills"))
 		return WIFSIGNALED(child(file, rest)) ? "ok" : "failed";
 	if (!strcmp(what, "exec")) {
@@ -113,13 +193,19 @@ static const char *run(char *line)
 			return "skipped";
 		return WIFEXITED(status) && !WEXITSTATUS(status) ? "ok" : "failed";
 	}
+	if (!strcmp(what, "shell")) {
+		status = shell(file);
+		return WIFEXITED(status) && !WEXITSTATUS(status) ? "ok" : "failed";
+	}
 	return "unknown";
 }
 
 int main(void)
 {
-	static char plan[8192], copy[512], taint[64];
+	static char plan[8192], step[512], taint[64];
 	char *line, *next;
+	/* The kernel hands on what it does not know. */
+	const char *port = getenv("verdict");
 	int fd, n;
 
 	mkdir("/proc", 0755);
@@ -129,7 +215,7 @@ int main(void)
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 
-	verdict = open(PORT, O_WRONLY);
+	verdict = open(port ? port : PORT, O_WRONLY);
 	fd = open("/plan", O_RDONLY);
 	n = fd < 0 ? -1 : read(fd, plan, sizeof(plan) - 1);
 	if (n < 0)
@@ -141,9 +227,9 @@ int main(void)
 			*next++ = 0;
 		else
 			next = line + strlen(line);
-		strlcpy(copy, line, sizeof(copy));
-		printf("init: step %s\n", copy);
-		report(run(line), copy);
+		strlcpy(step, line, sizeof(step));
+		say("step", step);
+		report(run(line), step);
 	}
 
 	fd = open("/proc/sys/kernel/tainted", O_RDONLY);

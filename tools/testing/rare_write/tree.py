@@ -10,11 +10,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 
-from common import BUILD, SRC, TOP, Step, die
+from common import BUILD, SRC, TOP, Step, child, die, script, write_whole
 
 PRISTINE = os.path.join(BUILD, 'pristine')	# originals of the files we patch
+ORIGIN = os.path.join(BUILD, 'linux-6.12.origin')
 TAR = '/usr/src/linux-source-6.12.tar.xz'
 PATCHES = os.path.join(TOP, 'patches', '6.12')
 OVERLAY = ('include', 'mm', 'arch', 'samples', 'kernel', 'drivers', 'lib', 'Documentation',
@@ -22,39 +25,101 @@ OVERLAY = ('include', 'mm', 'arch', 'samples', 'kernel', 'drivers', 'lib', 'Docu
 NEED_GIB = 8
 
 
-def unpack():
-    """Unpack next to the final place and rename, so that a half tree is never used."""
-    if os.path.isdir(SRC):
-        return
-    os.makedirs(BUILD, exist_ok=True)
-    free = shutil.disk_usage(BUILD).free >> 30
-    if free < NEED_GIB:
-        die(f'{free} GiB of disk are free, a first build needs {NEED_GIB}')
-    source = os.environ.get('LINUX_SRC')
-    tar = os.environ.get('LINUX_TAR') or TAR
-    tmp = os.path.join(BUILD, 'unpack')
-    shutil.rmtree(tmp, ignore_errors=True)
-    if source:
-        if not os.path.isdir(source):
-            die(f'LINUX_SRC={source} is no folder')
-        with Step(f'copying {source}'):
-            shutil.copytree(source, tmp, symlinks=True, ignore=shutil.ignore_patterns('.git'))
-    else:
-        if not os.path.isfile(tar):
-            die(f'{tar} is not there')
-        os.makedirs(tmp)
-        with Step(f'unpacking {os.path.basename(tar)}'):
-            if subprocess.call(['tar', 'xf', tar, '-C', tmp, '--strip-components=1']):
-                die(f'{tar} cannot be unpacked')
+def enough_disk(free):
+    """The first build is large: better to know before it than after half of it."""
+    if free >> 30 < NEED_GIB:
+        die(f'{free >> 30} GiB of disk are free, a first build needs {NEED_GIB}')
+
+
+def look(folder):
+    """(version of a kernel tree, why it is not fit or None)."""
     try:
-        with open(os.path.join(tmp, 'Makefile')) as makefile:
+        with open(os.path.join(folder, 'Makefile')) as makefile:
             head = makefile.read(400)
     except OSError:
         head = ''
-    found = re.search(r'^VERSION = (\d+)\nPATCHLEVEL = (\d+)\n', head, re.M)
-    if not found or found.groups() != ('6', '12'):
+    found = re.search(r'^VERSION = (\d+)\nPATCHLEVEL = (\d+)\nSUBLEVEL = (\d*)$', head, re.M)
+    if not found:
+        return '', 'is no Linux source tree'
+    version = '.'.join(found.groups())
+    if not version.startswith('6.12.'):
+        return version, f'is Linux {version}, a 6.12.y is needed'
+    for made in ('.config', 'include/config'):
+        if os.path.exists(os.path.join(folder, made)):
+            return version, f'was built in, {made} is there: run make mrproper in it'
+    if os.path.exists(os.path.join(folder, 'include/linux/rare_write.h')):
+        return version, 'has rare_write already, a pristine tree is needed'
+    return version, None
+
+
+def origin():
+    """(what the user asks for or None, what is there to unpack or None).
+
+    Told by name, size and date: 150 MB are not read at every start.
+    """
+    source, tar = os.environ.get('LINUX_SRC'), os.environ.get('LINUX_TAR')
+    if source and tar:
+        die('LINUX_SRC and LINUX_TAR are both set: one is enough')
+    if source:
+        version, problem = look(source)
+        if problem or not os.path.isdir(source):
+            die(f'LINUX_SRC={source} {problem if os.path.isdir(source) else "is no folder"}')
+        source = os.path.realpath(source)
+        if os.path.commonpath([source, BUILD]) == source:
+            die(f'LINUX_SRC={source} has this repository in it')
+        return (f'LINUX_SRC={source} {version}',) * 2
+    path = os.path.realpath(tar or TAR)
+    text = None
+    if os.path.isfile(path):
+        what = os.stat(path)
+        text = f'LINUX_TAR={path} {what.st_size} {int(what.st_mtime)}'
+    elif tar:
+        die(f'LINUX_TAR={tar} is no file')
+    return text if tar else None, text
+
+
+def keep(asked, there):
+    """Is the tree that was unpacked the one that is wanted?"""
+    try:
+        with open(ORIGIN) as file:
+            was = file.read().strip()
+    except FileNotFoundError:
+        # Unpacked before this was noted.
+        was = '' if asked else there
+    if asked and asked != was:
+        die(f'build/linux-6.12 is from {was or "elsewhere"}, not from {asked}: make distclean first')
+    if there != was:
+        print(f'note: build/linux-6.12 is from {was}', file=sys.stderr)
+
+
+def unpack():
+    """Unpack next to the final place and rename, so that a half tree is never used."""
+    asked, there = origin()
+    if os.path.isdir(SRC):
+        return keep(asked, there)
+    if not there:
+        die(f'{TAR} is not there')
+    os.makedirs(BUILD, exist_ok=True)
+    enough_disk(shutil.disk_usage(BUILD).free)
+    tmp = os.path.join(BUILD, 'unpack')
+    # What was noted about a tree that is gone is not true of the next.
+    for old in (tmp, PRISTINE):
+        shutil.rmtree(old, ignore_errors=True)
+    for name in ('overlay.list', 'patched.list'):
+        record(name, ())
+    os.makedirs(tmp)
+    source = os.environ.get('LINUX_SRC')
+    what = source or os.environ.get('LINUX_TAR') or TAR
+    argv = (['rsync', '-a', '--exclude=/.git', f'{source}/', f'{tmp}/'] if source else
+            ['tar', 'xf', what, '-C', tmp, '--strip-components=1'])
+    with Step(f'{"copying" if source else "unpacking"} {os.path.basename(what.rstrip("/"))}'):
+        with child(argv, stderr=subprocess.PIPE, text=True) as process:
+            said = process.communicate()[1].strip().splitlines() or ['no reason given']
+    problem = f'cannot be read: {said[0]}' if process.returncode else look(tmp)[1]
+    if problem:
         shutil.rmtree(tmp)
-        die('this is no Linux 6.12.y source tree')
+        die(f'{what} {problem}')
+    write_whole(ORIGIN, there + '\n')
     os.rename(tmp, SRC)
 
 
@@ -101,8 +166,7 @@ def listed(name):
 
 
 def record(name, paths):
-    with open(os.path.join(BUILD, name), 'w') as file:
-        file.write(''.join(p + '\n' for p in sorted(paths)))
+    write_whole(os.path.join(BUILD, name), ''.join(p + '\n' for p in sorted(paths)))
 
 
 def original(path):
@@ -140,14 +204,17 @@ def apply():
                 env={**os.environ, 'GIT_CEILING_DIRECTORIES': BUILD},
                 capture_output=True, text=True)
             if run.returncode:
-                die(f'patches/6.12/{patch} does not apply:\n{run.stderr.strip()}')
+                where = re.findall(r'^error: (?:patch failed: )?(.*)', run.stderr, re.M)
+                die(f'patches/6.12/{patch} does not apply: {" / ".join(where[-2:])}')
             for line in run.stderr.splitlines():
                 if 'offset' in line:
                     print(f'{patch}: {line}')
+        before = listed('patched.list')
+        record('patched.list', before | patched)
         for path in patched:
             put(os.path.join(stage, path), path)
 
-    for path in listed('patched.list') - patched:
+    for path in before - patched:
         put(original(path), path)
     record('patched.list', patched)
     for path in known - set(ours):
@@ -158,10 +225,20 @@ def apply():
     record('overlay.list', ours)
 
 
+LOCK = threading.Lock()
+
+
 def prepare():
-    unpack()
-    apply()
+    """Once is enough: nobody edits between two steps of one command."""
+    with LOCK:
+        if not prepare.done:
+            unpack()
+            apply()
+            prepare.done = True
+
+
+prepare.done = False
 
 
 if __name__ == '__main__':
-    prepare()
+    script(prepare)

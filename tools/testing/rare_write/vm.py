@@ -9,7 +9,7 @@ import time
 
 import build
 import console
-from common import ARCHES, BUILD, HERE, choose, die
+from common import ARCHES, BUILD, HERE, child, choose, die, script
 
 QEMU = {
     'x86_64': {'cmd': ['qemu-system-x86_64', '-machine', 'q35'], 'cpu': 'max', 'tty': 'ttyS0',
@@ -22,11 +22,15 @@ QEMU = {
 class Run:
     """What came of one boot."""
 
-    def __init__(self, log, text, steps, timed_out):
-        self.log, self.text, self.steps, self.timed_out = log, text, steps, timed_out
+    def __init__(self, log, text, steps, timed_out=False, status=0):
+        self.log, self.text, self.steps = log, text, steps
+        self.timed_out, self.status = timed_out, status
 
     def problems(self):
         """Everything that makes this boot a failure."""
+        if self.status and not self.timed_out:
+            # QEMU itself: what it has to say comes last.
+            return [f'QEMU failed: {(self.text.splitlines() or [self.status])[-1]}']
         bad = []
         if self.timed_out:
             bad.append('timed out')
@@ -36,32 +40,53 @@ class Run:
         return bad + console.splats(self.text)
 
 
-def boot(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', timeout=300,
-         accel='tcg', echo=False, extra=()):
-    """Boot obj's kernel with files in its initramfs; return a Run."""
+def pack(arch, obj, name, plan, files):
+    """Make the initramfs; return what the names of all of this boot's files start with."""
     folder = os.path.join(BUILD, 'results')
     os.makedirs(folder, exist_ok=True)
     base = os.path.join(folder, name)
     with open(base + '.plan', 'w') as file:
         file.write(''.join(f'{step}\n' for step in plan))
-    files = dict(files, **{'/init': build.program(arch, os.path.join(HERE, 'init.c')),
+    files = dict(files, **{'/init': build.program(arch, obj, os.path.join(HERE, 'init.c')),
                            '/plan': base + '.plan'})
     build.initramfs(obj, base + '.cpio', files)
+    for name in ('.console', '.verdict'):
+        open(base + name, 'w').close()
+    return base
+
+
+def read(base, timed_out, status=0):
+    """Make a Run of what a machine left behind."""
+    with open(base + '.console', errors='replace') as file:
+        text = file.read().replace('\r', '')
+    with open(base + '.verdict') as file:
+        steps = file.read().splitlines()
+    return Run(base + '.console', text, steps, timed_out, status)
+
+
+def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', accel='tcg',
+            extra=(), serial='stdio'):
+    """Make ready what a machine needs; return (QEMU's command line, as pack())."""
+    base = pack(arch, obj, name, plan, files)
     qemu = QEMU[arch]
-    log, verdict = base + '.console', base + '.verdict'
-    open(verdict, 'w').close()
-    argv = qemu['cmd'] + [
+    return qemu['cmd'] + [
         '-accel', accel, '-cpu', cpu or ('host' if accel == 'kvm' else qemu['cpu']),
         '-smp', str(smp), '-m', mem, '-display', 'none', '-no-reboot', '-nodefaults',
-        '-serial', 'stdio', '-kernel', os.path.join(obj, ARCHES[arch]['image']),
+        '-serial', serial, '-kernel', os.path.join(obj, ARCHES[arch]['image']),
         '-initrd', base + '.cpio', '-device', qemu['pci'],
-        '-chardev', f'file,id=verdict,path={verdict}', '-device', 'virtserialport,chardev=verdict',
-        '-append', f'console={qemu["tty"]} panic=-1 {append}', *extra]
+        '-chardev', f'file,id=verdict,path={base}.verdict',
+        '-device', 'virtserialport,chardev=verdict',
+        '-append', f'console={qemu["tty"]} panic=-1 printk.devkmsg=on {append}', *extra], base
+
+
+def boot(arch, obj, name, plan, files, timeout=300, echo=False, **kwargs):
+    """Boot obj's kernel with files in its initramfs; return a Run."""
+    argv, base = machine(arch, obj, name, plan, files, **kwargs)
+    log = base + '.console'
     end = time.monotonic() + timeout
     timed_out = False
-    with open(log, 'wb') as out:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out,
-                                   stderr=subprocess.STDOUT)
+    with open(log, 'wb') as out, child(argv, stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT) as process:
         shown = 0
         while process.poll() is None:
             if time.monotonic() > end:
@@ -72,11 +97,7 @@ def boot(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', t
                 shown = show(log, shown)
     if echo:
         show(log, shown)
-    with open(log, errors='replace') as file:
-        text = file.read().replace('\r', '')
-    with open(verdict) as file:
-        steps = file.read().splitlines()
-    return Run(log, text, steps, timed_out)
+    return read(base, timed_out, process.returncode)
 
 
 def show(log, start):
@@ -87,47 +108,70 @@ def show(log, start):
         return file.tell()
 
 
+def kvm_is_there(arch):
+    """Is it worth a trial?"""
+    host = {'x86_64': 'x86_64', 'aarch64': 'arm64'}.get(os.uname().machine)
+    return arch == host and os.access('/dev/kvm', os.R_OK | os.W_OK)
+
+
 def kvm_works(arch, obj):
-    """/dev/kvm may be there and useless: only a boot tells."""
-    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
-        return False
-    trial = boot(arch, obj, f'{arch}-kvm-trial', [], {}, timeout=30, accel='kvm')
-    return not trial.problems()
+    """/dev/kvm may be there and useless: only a boot tells, which takes a second."""
+    return not boot(arch, obj, f'{arch}-kvm-trial', [], {}, timeout=20, accel='kvm').problems()
 
 
-def check_module(arch, path, obj):
-    """A module for another machine or kernel is refused before anything boots."""
+def check_file(arch, path):
+    """A module for another machine is refused before anything is built."""
     if not os.path.isfile(path):
-        die(f'{path} is not there')
+        die(f'{path or "the module with an empty name"} is not there')
     head = subprocess.run(['llvm-readelf-19', '-h', path], capture_output=True, text=True).stdout
-    if ARCHES[arch]['machine'].lower() not in head.lower():
-        die(f'{path} is no module for {arch}')
     with open(path, 'rb') as file:
         magic = re.search(rb'vermagic=([^\0]*)', file.read())
+    if not head or not magic:
+        die(f'{path} is no kernel module')
+    if ARCHES[arch]['machine'].lower() not in head.lower():
+        die(f'{path} is no module for {arch}')
+    return magic[1].decode(errors='replace').split(' ')[0]
+
+
+def check_release(path, release, obj):
+    """A module for another kernel is refused before anything boots."""
     with open(os.path.join(obj, 'include/generated/utsrelease.h')) as file:
-        release = re.search(r'"(.*)"', file.read())[1]
-    if not magic or magic[1].decode().split(' ')[0] != release:
-        die(f'{path} was not built for this kernel, {release}')
+        needed = re.search(r'"(.*)"', file.read())[1]
+    if release != needed:
+        die(f'{path} was built for {release}, this kernel is {needed}')
+
+
+def asked():
+    """What make run and make shell have in common, from the environment.
+
+    Return (architecture, object folder, modules {name in the guest: path}, how to boot).
+    """
+    env = os.environ.get
+    arch = choose('ARCH', env('ARCH') or 'x86_64', ARCHES)
+    accel = choose('ACCEL', env('ACCEL') or 'tcg', ('tcg', 'kvm'))
+    smp = env('SMP') or '4'
+    if not re.fullmatch('[1-8]', smp):
+        die(f'SMP={smp} is not a number from 1 to 8')
+    if accel == 'kvm' and not kvm_is_there(arch):
+        die(f'ACCEL=kvm cannot run {arch} on this machine, use ACCEL=tcg')
+    paths = env('MODULE').split(',') if env('MODULE') else []
+    releases = [check_file(arch, path) for path in paths]
+    obj = build.kernel(arch, env('CONFIG') or 'test', env('TOOLCHAIN') or 'clang')
+    for path, release in zip(paths, releases):
+        check_release(path, release, obj)
+    if accel == 'kvm' and not kvm_works(arch, obj):
+        die('ACCEL=kvm does not boot the kernel on this machine, use ACCEL=tcg')
+    return arch, obj, {f'/lib/{os.path.basename(path)}': path for path in paths}, {
+        'cpu': env('CPU'), 'smp': smp, 'append': env('APPEND') or '', 'accel': accel}
 
 
 def main():
     """make run: load the given modules, show the console."""
-    env = os.environ.get
-    arch = choose('ARCH', env('ARCH') or 'x86_64', ARCHES)
-    config = env('CONFIG') or 'test'
-    accel = choose('ACCEL', env('ACCEL') or 'tcg', ('tcg', 'kvm'))
-    modules = (env('MODULE') or '').split(',')
-    if modules == ['']:
+    if not os.environ.get('MODULE'):
         die('say which: make run ARCH=... MODULE=path.ko[,second.ko]')
-    obj = build.kernel(arch, config)
-    if accel == 'kvm' and not kvm_works(arch, obj):
-        die('ACCEL=kvm does not work on this machine, use ACCEL=tcg')
-    for path in modules:
-        check_module(arch, path, obj)
-    names = {f'/lib/{os.path.basename(path)}': path for path in modules}
-    run = boot(arch, obj, f'{arch}-run', [f'insmod {name} ' for name in names], names,
-               cpu=env('CPU'), smp=env('SMP') or 4, append=env('APPEND') or '', accel=accel,
-               echo=True)
+    arch, obj, modules, how = asked()
+    run = boot(arch, obj, f'{arch}-run', [f'insmod {name} ' for name in modules], modules,
+               echo=True, **how)
     problems = run.problems()
     for problem in problems:
         print(f'error: {problem}', file=sys.stderr)
@@ -136,4 +180,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    script(main)

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every file that the kernel build sees passes checkpatch --strict and kernel-doc.
+
+A remark that stands has its reason in checkpatch.waivers: how many of which type
+in which file, no more and no fewer. After a change that adds or removes some,
+
+	tools/testing/rare_write/check_lint.py --refresh
+
+corrects the numbers; new types get the reason "?", which is refused until
+somebody writes a better one.
+"""
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+
+import tree
+from common import HERE, SRC, TOP, captured, die, script
+
+WAIVERS = os.path.join(HERE, 'checkpatch.waivers')
+HEAD = '''# SPDX-License-Identifier: GPL-2.0-only
+# Remarks of checkpatch.pl --strict and of kernel-doc that stand, see check_lint.py.
+#
+# TYPE: reason
+#	file, how many
+'''
+
+
+def remarks(path, patch=False):
+    """What the tools say about one file: [(type, line)]."""
+    file = os.path.relpath(os.path.join(TOP, path), SRC)
+    if os.path.isfile(os.path.join(SRC, path)):
+        file = path
+    env = dict(os.environ, LC_ALL='C')
+    status, output = captured(
+        ['scripts/checkpatch.pl', '--strict', '--terse', '--show-types', '--no-summary',
+         '--color=never', *([] if patch else ['-f']), file], cwd=SRC, env=env)
+    found = re.findall(r':(\d+): (?:ERROR|WARNING|CHECK):(\w+): (.*)', output)
+    if bool(status) != bool(found):
+        found.append(('0', 'NO_RESULT', output.strip()[:200] or f'status {status}'))
+    if path.endswith(('.c', '.h')):
+        output = captured(['scripts/kernel-doc', '-none', '-Wall', file], cwd=SRC, env=env)[1]
+        found += [(line, 'KERNEL_DOC', text) for line, text in
+                  re.findall(r':(\d+): (?:warning|error): (.*)', output)]
+    return [(kind, f'line {line}: {text[:60]}') for line, kind, text in found]
+
+
+def files():
+    """The files to look at, relative to the repository; patches among them."""
+    ours = subprocess.check_output(
+        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard', '--',
+         os.path.relpath(HERE, TOP)], cwd=TOP, text=True).split('\0')
+    return ([path for path in tree.overlay_files() if not path.endswith('.svg')] +
+            [path for path in ours if path.endswith(('.c', '.h'))] +
+            [f'patches/6.12/{name}' for name in tree.series()])
+
+
+def everything():
+    """{file: [(type, line)]}, two files at a time."""
+    names = files()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(names, pool.map(
+            lambda name: remarks(name, name.endswith('.patch')), names)))
+
+
+def waivers(text):
+    """[[type, reason, {file: count}]] in the order of the list; wrong lines are an error."""
+    groups = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith('#'):
+            continue
+        if found := re.fullmatch(r'([A-Z_]+): (.+)', line):
+            groups.append([found[1], found[2], {}])
+        elif (found := re.fullmatch(r'\t(\S+) (\d+)', line)) and groups:
+            groups[-1][2][found[1]] = int(found[2])
+        else:
+            die(f'checkpatch.waivers:{number} is neither "TYPE: reason" nor a file and a number')
+    return groups
+
+
+def judge(found, groups):
+    """Compare {file: [(type, line)]} with the waivers: {case: 'ok' or 'failed...'}."""
+    cases = {}
+    waived = {}
+    for kind, reason, where in groups:
+        for path, count in where.items():
+            bad = ('has no reason' if reason == '?' else
+                   'is waived twice' if (path, kind) in waived else
+                   'is not looked at' if path not in found else None)
+            if bad:
+                cases[f'waiver.{path}.{kind}'] = f'failed: {bad}'
+            waived[path, kind] = count
+    for path, lines in found.items():
+        wrong = []
+        for kind in sorted({k for k, _ in lines} | {k for p, k in waived if p == path}):
+            here = [line for k, line in lines if k == kind]
+            if len(here) != waived.get((path, kind), 0):
+                wrong.append(f'{kind}: {len(here)}, {waived.get((path, kind), 0)} are waived '
+                             f'({"; ".join(here)})')
+        cases[path] = f'failed: {" / ".join(wrong)}' if wrong else 'ok'
+    return cases
+
+
+def read():
+    with open(WAIVERS) as file:
+        return waivers(file.read())
+
+
+def refresh():
+    """Correct the numbers of the list, in place."""
+    groups, found = read(), everything()
+    counts = {}
+    for path, lines in found.items():
+        for kind, _ in lines:
+            counts[path, kind] = counts.get((path, kind), 0) + 1
+    for kind, _, where in groups:
+        for path in list(where):
+            where[path] = counts.pop((path, kind), 0)
+            if not where[path]:
+                del where[path]
+    for (path, kind), count in counts.items():
+        # One reason for all files, as a start.
+        same = [where for k, _, where in groups if k == kind]
+        if not same:
+            groups.append([kind, '?', {}])
+            same = [groups[-1][2]]
+        same[0][path] = count
+        print(f'new: {path}: {kind}: {count}')
+        for k, line in found[path]:
+            if k == kind:
+                print(f'  {line}')
+    with open(WAIVERS, 'w') as file:
+        file.write(HEAD)
+        for kind, reason, where in groups:
+            if where:
+                file.write(f'\n{kind}: {reason}\n')
+                file.write(''.join(f'\t{path} {count}\n' for path, count in sorted(where.items())))
+
+
+def run():
+    """Return {file: 'ok' or 'failed...'}."""
+    tree.prepare()
+    return judge(everything(), read())
+
+
+def main():
+    if sys.argv[1:] == ['--refresh']:
+        tree.prepare()
+        return refresh()
+    cases = run()
+    for case, state in cases.items():
+        print(f'{case}: {state}')
+    return any(state != 'ok' for state in cases.values())
+
+
+if __name__ == '__main__':
+    script(main)

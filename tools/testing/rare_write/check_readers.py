@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Readers of write-rare data must load it from memory, whatever compiled them.
+
+readers/ is a module of two files. It is built as far as the .ko, which for
+ThinLTO is after code generation, and each of its readers is disassembled. The
+readers of merely const data in it are the control: if they were not seen to use
+the initial value, a broken reader would not be seen either. For the same reason
+the module is built once more with const as the only annotation, as in the RFC.
+"""
+import os
+import re
+import shutil
+import subprocess
+
+import build
+from common import BUILD, HERE, captured
+
+# What compiles the module: {name: (config, toolchain)}. Only headers are needed.
+LANES = {'clang': ('test', 'clang'), 'gcc': ('prod', 'gcc'), 'thinlto': ('lto', 'clang')}
+FILES = ('define.c', 'use.c', 'readers.h')
+KINDS = ('scalar', 'member', 'element', 'pointer')
+READERS = [f'{where}_{kind}' for where in ('reads_static', 'reads_extern_here',
+                                           'reads_extern_there') for kind in KINDS]
+CONTROLS = [f'folds_const_{kind}' for kind in KINDS]
+SECTION = '.data..rare_write'
+LOADED, ADDRESS = 'loaded from', 'the address of'
+
+FUNCTION = re.compile(r'^[0-9a-f]+ <(\w+)>:$')
+RELOCATION = re.compile(r'^\s*[0-9a-f]+:\s+R_\w+\s+(\S+?)(?:[+-]0x[0-9a-f]+)?$')
+INSTRUCTION = re.compile(r'^\s*[0-9a-f]+:\s+(\w\S*)\s*(.*?)\s*(?:(?:#|//|<).*)?$')
+
+
+def sections(binary):
+    """{symbol: name of its section}; a section's name stands for itself."""
+    text = subprocess.check_output(['llvm-readelf-19', '-S', '-s', '-W', binary], text=True)
+    names = dict(re.findall(r'^\s*\[\s*(\d+)\]\s+([.\w]\S*)', text, re.M))
+    found = {name: name for name in names.values()}
+    for index, name in re.findall(r'^\s*\d+: [0-9a-f]+ .*\s(\d+|UND|ABS) (\S+)$', text, re.M):
+        found.setdefault(name, names.get(index, 'another module'))
+    return found
+
+
+def functions(binary):
+    """{function: [[mnemonic, operands, symbol that it refers to or None]]}."""
+    found, body = {}, []
+    text = subprocess.check_output(['llvm-objdump-19', '-dr', '--no-show-raw-insn', binary],
+                                   text=True)
+    for line in text.splitlines():
+        if start := FUNCTION.match(line):
+            body = found.setdefault(start[1], [])
+        elif (refers := RELOCATION.match(line)) and body:
+            body[-1][2] = refers[1]
+        elif instruction := INSTRUCTION.match(re.sub(r'#(?=-?\w)', '', line)):
+            body.append([instruction[1], instruction[2], None])
+    return found
+
+
+def register(arch, operand):
+    """One name for a register in all its widths; None if it is none."""
+    if arch == 'x86_64':
+        found = re.fullmatch(r'%[re]?(r\d+|[a-d](?=[xl])|[sd]i|[sb]p)[dwblx]?', operand)
+        return found and found[1]
+    found = re.fullmatch(r'[xw](\d+|zr)', operand)
+    return found and found[1]
+
+
+def step(arch, mnemonic, operands, section, known):
+    """Follow one instruction: known is {register: (LOADED or ADDRESS, section)}."""
+    parts = [p.strip() for p in re.split(r',\s*(?![^(\[]*[)\]])', operands)]
+    if arch == 'x86_64':
+        source, target = parts[0], register(arch, parts[-1])
+        memory = mnemonic.startswith('mov') and source[0] not in '$%'
+        base = re.search(r'\((%\w+)', source)
+        base = base and register(arch, base[1])
+    else:
+        target = register(arch, parts[0])
+        source = parts[1] if len(parts) > 1 else ''
+        memory = mnemonic.startswith('ldr')
+        base = re.match(r'\[?([xw]\d+)', source)
+        base = base and register(arch, base[1])
+    if not target or mnemonic.startswith(('push', 'st', 'cmp', 'test')):
+        return
+    came = known.get(base or register(arch, source))
+    value = None
+    if memory:
+        if section or (came and came[0] == ADDRESS):
+            value = (LOADED, section or came[1])
+    elif section and mnemonic.startswith(('mov', 'lea', 'adrp', 'add')):
+        value = (ADDRESS, section)
+    elif came and (mnemonic.startswith('mov') or came[0] == ADDRESS):
+        value = came
+    known[target] = value
+
+
+def result(arch, body, where):
+    """What a function without branches returns, as step() tells; None: a constant."""
+    known = {}
+    for mnemonic, operands, symbol in body:
+        if mnemonic.startswith(('ret', 'jmp')) or mnemonic == 'b':
+            return known.get('a' if arch == 'x86_64' else '0')
+        if operands:
+            step(arch, mnemonic, operands, where.get(symbol), known)
+    return None
+
+
+def whole(arch, body):
+    """Does a function that writes its argument of eight bytes do so in one store?
+
+    The assembly is ours, so its shape is known; nothing else in it stores less.
+    """
+    if arch == 'x86_64':
+        stores = [m for m, operands, _ in body if re.match(r'mov[bwlq]$', m) and
+                  re.match(r'%\w+, .*\)$', operands)]
+        return 'movq' in stores and set(stores) == {'movq'}
+    stores = [m + operands[0] for m, operands, _ in body if re.match(r'st(r|rh|rb|lr)$', m)]
+    return 'strx' in stores and set(stores) == {'strx'}
+
+
+def judge(arch, binary, lane):
+    """Return {case: 'ok' or 'failed...'} for each reader and control, and the writer."""
+    where, bodies, cases = sections(binary), functions(binary), {}
+    for name in READERS + CONTROLS:
+        if name not in bodies:
+            cases[f'{lane}.{name}'] = 'failed: no such function'
+            continue
+        found = result(arch, bodies[name], where)
+        if name in CONTROLS:
+            good = not found or found[0] != LOADED
+        else:
+            good = found == (LOADED, SECTION)
+        cases[f'{lane}.{name}'] = 'ok' if good else (
+            f'failed: returns what is {" ".join(found) if found else "a constant"}')
+    if 'writes_whole' in bodies:
+        good = whole(arch, bodies['writes_whole'])
+        cases[f'{lane}.writes_whole'] = 'ok' if good else 'failed: not one store of 8 bytes'
+    return cases
+
+
+def compiled(arch, lane, flags=''):
+    """Build the module in a lane; return (path of the .ko or None, output)."""
+    config, toolchain = LANES[lane]
+    obj = build.headers(arch, config, toolchain)
+    folder = os.path.join(BUILD, f'{arch}-readers', lane)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    for name in FILES:
+        shutil.copy(os.path.join(HERE, 'readers', name), folder)
+    with open(os.path.join(folder, 'Kbuild'), 'w') as file:
+        file.write('obj-m := readers.o\nreaders-y := define.o use.o\n')
+    # Without a kernel there is no list of its symbols, and none is needed.
+    status, output = captured(
+        build.make_args(arch, toolchain, obj) +
+        [f'M={folder}', 'KBUILD_MODPOST_WARN=1', f'KCFLAGS={flags}', 'modules'],
+        env=build.environment())
+    binary = os.path.join(folder, 'readers.ko')
+    return binary if status == 0 and os.path.isfile(binary) else None, output
+
+
+def run(arch):
+    """Return {case: 'ok' or 'failed...'} for all lanes."""
+    cases = {}
+    for lane in LANES:
+        binary, output = compiled(arch, lane)
+        if binary:
+            cases.update(judge(arch, binary, lane))
+        else:
+            cases[f'{lane}.builds'] = f'failed: {output[-300:]}'
+    binary, output = compiled(arch, 'thinlto', '-DREADERS_CONST_ONLY')
+    states = judge(arch, binary, 'thinlto') if binary else {}
+    missed = [name for name in READERS
+              if not states.get(f'thinlto.{name}', '').startswith('failed: returns')]
+    cases['thinlto.const-only-is-caught'] = f'failed: not {" ".join(missed)}' if missed else 'ok'
+    return cases

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make shell: a busybox shell in the test kernel.
+
+On a terminal it is interactive. Otherwise what comes on standard input is put
+into the machine as a file, which the shell reads: nothing is lost or echoed.
+"""
+import glob
+import os
+import shutil
+import sys
+
+import build
+import console
+import vm
+from common import ARCHES, BUILD, child, die, logged, script
+
+PACKAGE = 'busybox-static'
+MODULES = ('rare_write_kunit', 'rare_write_demo', 'rare_write_howto', 'lkdtm')
+HINTS = (
+    'try: insmod /lib/rare_write_demo.ko; cat /sys/kernel/debug/rare_write/regions',
+    '     cd /sys/kernel/tracing; echo 1 > events/rare_write/enable; insmod /lib/rare_write_howto.ko;'
+    ' cat trace')
+
+
+def busybox(arch):
+    """Debian's static busybox for the guest, by apt with a state of its own.
+
+    The machine's own list of architectures and packages is not touched.
+    """
+    folder = os.path.join(BUILD, 'busybox', arch)
+    binary = os.path.join(folder, 'busybox')
+    if os.path.isfile(binary):
+        return binary
+    debian = ARCHES[arch]['debian']
+    state = os.path.join(folder, 'apt')
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ('state/lists/partial', 'cache/archives/partial'):
+        os.makedirs(os.path.join(state, name))
+    open(os.path.join(state, 'status'), 'w').close()
+    apt = ['apt-get', '-q', '-o', f'APT::Architecture={debian}', '-o', f'APT::Architectures={debian}',
+           '-o', f'Dir::State={state}/state', '-o', f'Dir::State::status={state}/status',
+           '-o', f'Dir::Cache={state}/cache', '-o', 'Acquire::Languages=none',
+           '-o', 'APT::Sandbox::User=root']
+    log = f'busybox-{arch}.log'
+    print(f'fetching {PACKAGE} for {debian} ...', file=sys.stderr)
+    # A source that has nothing for this architecture is no reason to stop.
+    logged(['sh', '-c', '"$@" update; "$@" download "$0"', f'{PACKAGE}:{debian}', *apt],
+           log, f'fetching {PACKAGE}', cwd=folder)
+    packages = glob.glob(f'{folder}/{PACKAGE}_*.deb')
+    if len(packages) != 1:
+        die(f'{PACKAGE} for {debian} was not downloaded, see build/logs/{log}')
+    logged(['dpkg-deb', '-x', packages[0], f'{folder}/unpacked'], log, f'unpacking {PACKAGE}')
+    os.rename(f'{folder}/unpacked/bin/busybox', binary)
+    for name in ('apt', 'unpacked'):
+        shutil.rmtree(os.path.join(folder, name))
+    return binary
+
+
+def contents(arch, obj, name, interactive):
+    """Files for the guest: {name there: path here}."""
+    files = {f'/lib/{m}.ko': build.module(obj, m) for m in MODULES if build.module(obj, m)}
+    files['/bin/busybox'] = busybox(arch)
+    profile = os.path.join(BUILD, 'results', f'{name}.profile')
+    os.makedirs(os.path.dirname(profile), exist_ok=True)
+    with open(profile, 'w') as file:
+        if interactive:
+            size = shutil.get_terminal_size()
+            file.write(f'stty rows {size.lines} cols {size.columns}\n')
+        file.writelines(f"echo '{line}'\n" for line in HINTS)
+    files['/.profile'] = profile
+    return files
+
+
+def attended(arch, obj, name, files, how):
+    """The user's terminal is the console."""
+    argv = vm.machine(arch, obj, name, ['shell '], files, serial='mon:stdio', **how)[0]
+    print('Ctrl-A X ends the machine', file=sys.stderr)
+    with child(argv) as process:
+        if process.wait():
+            die('QEMU failed')
+
+
+def unattended(arch, obj, name, files, how):
+    """A script on standard input; return what was wrong."""
+    path = os.path.join(BUILD, 'results', f'{name}.stdin')
+    with open(path, 'wb') as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    run = vm.boot(arch, obj, name, ['shell /stdin'], {**files, '/stdin': path}, echo=True,
+                  timeout=3600, **how)
+    # A script that powers the machine off leaves no verdict of its own.
+    return run.problems() if run.status or run.timed_out or run.steps else \
+        console.splats(run.text)
+
+
+def main():
+    arch, obj, modules, how = vm.asked()
+    name = f'{arch}-shell'
+    interactive = sys.stdin.isatty()
+    files = {**contents(arch, obj, name, interactive), **modules}
+    if interactive:
+        return attended(arch, obj, name, files, how)
+    problems = unattended(arch, obj, name, files, how)
+    for problem in problems:
+        print(f'error: {problem}', file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == '__main__':
+    script(main)

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The harness on bad input and when it is interrupted, with a toy instead of a kernel.
+
+A copy of the harness gets a source tree of two files and a make that only
+pretends, so that each case takes less than a second. What is refused must be
+refused with one clear line, an exit status, and no traceback.
+"""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+import check_lint
+from common import HERE, TOP
+
+MAKEFILE = '# SPDX\nVERSION = 6\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
+PATCH = '''--- a/mm/old.c
++++ b/mm/old.c
+@@ -1,2 +1,3 @@
+ one
++one and a half
+ two
+'''
+# Configures and "builds"; what TOY_MAKE says it does worse.
+MAKE = r'''#!/bin/sh
+for a; do case $a in O=*) o=${a#O=};; KCONFIG_ALLCONFIG=*) all=${a#*=};; esac; done
+case "$*" in
+*allnoconfig)
+	if [ "$TOY_MAKE" = drop ]; then grep -v CONFIG_SMP=; else cat; fi < "$all" > "$o/.config" ;;
+*olddefconfig) ;;
+*)
+	mkdir -p "$o/include/generated"
+	echo '#define UTS_RELEASE "6.12.7"' > "$o/include/generated/utsrelease.h"
+	case $TOY_MAKE in
+	fail)	seq 50; echo 'mm/old.c:2: error: no such thing'; exit 2 ;;
+	slow)	echo $$ > "$o/pid"; exec sleep 60 ;;
+	esac
+	touch "$o/image" ;;
+esac
+'''
+# Unpacks half, then waits or takes the harness down with it.
+TAR = r'''#!/bin/sh
+while [ "$1" != -C ]; do shift; done
+echo half > "$2/half"
+if [ "$TOY_TAR" = die ]; then kill -9 $PPID; exit 1; fi
+echo $$ > "$TOY_PID"
+exec sleep 60
+'''
+
+
+class Toy:
+    """A copy of the harness in a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.repo = os.path.join(folder, 'repo')
+        self.tree = os.path.join(self.repo, 'build/linux-6.12')
+        self.bin = os.path.join(folder, 'bin')
+        shutil.copytree(HERE, os.path.join(self.repo, 'tools/testing/rare_write'),
+                        ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copy(os.path.join(TOP, 'Makefile'), self.repo)
+        self.write('repo/include/linux/new.h', 'new\n')
+        self.write('repo/.gitignore', '/build/\n')
+        self.write('repo/patches/6.12/series', '0001-toy.patch\n')
+        self.write('repo/patches/6.12/0001-toy.patch', PATCH)
+        self.git('init', '-q')
+        self.source('linux')
+        self.tar = os.path.join(folder, 'linux.tar')
+        self.pack('linux', self.tar)
+
+    def write(self, path, text, mode=0o644):
+        path = os.path.join(self.folder, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w') as file:
+            file.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def read(self, path):
+        with open(os.path.join(self.folder, path)) as file:
+            return file.read()
+
+    def git(self, *args):
+        subprocess.check_call(['git', *args], cwd=self.repo)
+
+    def source(self, name, minor=12):
+        """A kernel tree; return its path."""
+        self.write(f'{name}/Makefile', MAKEFILE.format(minor))
+        self.write(f'{name}/mm/old.c', 'one\ntwo\n')
+        return os.path.join(self.folder, name)
+
+    def pack(self, name, tar):
+        with tarfile.open(tar, 'w') as out:
+            out.add(os.path.join(self.folder, name), 'linux-source')
+        return tar
+
+    def tool(self, name, text):
+        """Put a program before those of the machine."""
+        self.write(f'bin/{name}', text, 0o755)
+
+    def start(self, script, *args, **env):
+        env = {'PATH': f'{self.bin}:{os.environ["PATH"]}', 'HOME': self.folder,
+               'LC_ALL': 'C.UTF-8', **env}
+        return subprocess.Popen(
+            [sys.executable, f'tools/testing/rare_write/{script}', *args], cwd=self.repo, env=env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, script, *args, **env):
+        """Return (exit status, stderr)."""
+        process = self.start(script, *args, **env)
+        said = process.communicate(timeout=60)[1]
+        return process.returncode, said
+
+    def prepared(self, **env):
+        """Make the tree; is it all there?"""
+        status, said = self.run('tree.py', **env)
+        return (status == 0 and 'Traceback' not in said and
+                self.read(f'{self.tree}/mm/old.c') == 'one\none and a half\ntwo\n' and
+                self.read(f'{self.tree}/include/linux/new.h') == 'new\n' and
+                not os.path.exists(f'{self.tree}/half'))
+
+    def built(self, **env):
+        return self.run('build.py', 'x86_64', 'test', 'clang', LINUX_TAR=self.tar, **env)
+
+    def module(self, name, triple, release):
+        """An object that claims to be a module."""
+        path = os.path.join(self.folder, name)
+        subprocess.run(['clang-19', f'--target={triple}', '-xc', '-c', '-', '-o', path], check=True,
+                       input='__attribute__((section(".modinfo"), used)) static const char m[] ='
+                             f' "vermagic={release} SMP ";', text=True)
+        return path
+
+
+def refused(result, why):
+    """One clear line and nothing else that looks like a failure."""
+    status, said = result
+    errors = [line for line in said.splitlines() if line.startswith('error: ')]
+    return (status == 1 and len(errors) == 1 and re.search(why, errors[0]) is not None and
+            'Traceback' not in said)
+
+
+def wait_for(path, seconds=20):
+    """Something that was started wrote its process number; return it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, ValueError):
+            with open(path) as file:
+                return int(file.read())
+        time.sleep(0.05)
+    return None
+
+
+def gone(pid):
+    """Has a process ended, at the latest in a moment?"""
+    for _ in range(40):
+        if not os.path.exists(f'/proc/{pid}'):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def interrupted(process, pid, number):
+    """Send a signal: the harness ends at once, says so, and leaves nothing behind."""
+    if not pid:
+        process.kill()
+        return False
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1]
+    return (process.returncode == 128 + number and said.splitlines()[-1] == 'interrupted' and
+            'Traceback' not in said and gone(pid))
+
+
+def trees(toy):
+    """LINUX_SRC and LINUX_TAR: (name, did it go as it should)."""
+    yield 'no-tar', refused(toy.run('tree.py', LINUX_TAR='/nowhere.tar'), 'nowhere.tar is no file')
+    yield 'no-source', refused(toy.run('tree.py', LINUX_SRC='/nowhere'), 'nowhere is no folder')
+    yield 'both', refused(toy.run('tree.py', LINUX_SRC=toy.source('linux'), LINUX_TAR=toy.tar), 'both')
+    old = toy.source('old', 11)
+    yield 'source-6.11', refused(toy.run('tree.py', LINUX_SRC=old), 'is Linux 6.11.7, a 6.12.y')
+    yield 'tar-6.11', refused(toy.run('tree.py', LINUX_TAR=toy.pack('old', f'{toy.folder}/old.tar')),
+                              'is Linux 6.11.7, a 6.12.y')
+    yield 'no-kernel', refused(toy.run('tree.py', LINUX_SRC=toy.bin.replace('bin', 'repo/include')),
+                               'is no Linux source tree')
+    made = toy.source('made')
+    toy.write('made/.config', '')
+    yield 'built-in-place', refused(toy.run('tree.py', LINUX_SRC=made), 'mrproper')
+    bare = toy.source('bare')
+    os.remove(f'{bare}/mm/old.c')
+    yield 'missing-file', refused(toy.run('tree.py', LINUX_SRC=bare), 'mm/old.c, which this kernel')
+    shutil.rmtree(toy.tree)
+
+    size = os.path.getsize(toy.tar)
+    cut = f'{toy.folder}/cut.tar'
+    with open(toy.tar, 'rb') as whole, open(cut, 'wb') as part:
+        part.write(whole.read(size // 3))
+    yield 'truncated-tar', refused(toy.run('tree.py', LINUX_TAR=cut), 'cut.tar cannot be read: .')
+    toy.write('text.tar', 'no tar at all\n')
+    yield 'no-tar-at-all', refused(toy.run('tree.py', LINUX_TAR=f'{toy.folder}/text.tar'),
+                                   'cannot be read: .')
+
+    toy.tool('tar', TAR)
+    pid = f'{toy.folder}/pid'
+    process = toy.start('tree.py', LINUX_TAR=toy.tar, TOY_PID=pid)
+    yield 'ctrl-c-in-unpacking', interrupted(process, wait_for(pid), signal.SIGINT)
+    status, _ = toy.run('tree.py', LINUX_TAR=toy.tar, TOY_TAR='die')
+    yield 'killed-in-unpacking', status == -9 and not os.path.exists(toy.tree)
+    os.remove(f'{toy.bin}/tar')
+    yield 'unpacks-after-that', toy.prepared(LINUX_TAR=toy.tar)
+
+    toy.tool('git', f'#!/bin/sh\nif [ "$1" = apply ]; then kill -9 $PPID; exit 1; fi\nexec {shutil.which("git")} "$@"\n')
+    toy.write('repo/include/linux/more.h', 'more\n')
+    status, _ = toy.run('tree.py', LINUX_TAR=toy.tar)
+    os.remove(f'{toy.bin}/git')
+    yield 'killed-in-patching', status == -9 and toy.prepared(LINUX_TAR=toy.tar)
+    for path in ('mm/old.c', 'include/linux/new.h'):
+        toy.write(f'{toy.tree}/{path}', 'o')
+    yield 'half-written-files', toy.prepared(LINUX_TAR=toy.tar)
+    os.remove(f'{toy.repo}/include/linux/more.h')
+    yield 'removed-file', (toy.prepared(LINUX_TAR=toy.tar) and
+                           not os.path.exists(f'{toy.tree}/include/linux/more.h'))
+    date = os.stat(f'{toy.tree}/mm/old.c').st_mtime_ns
+    yield 'nothing-changed', (toy.prepared(LINUX_TAR=toy.tar) and
+                              os.stat(f'{toy.tree}/mm/old.c').st_mtime_ns == date)
+
+    toy.write('repo/mm/old.c', 'mine\n')
+    yield 'overlay-hides-kernel-file', refused(toy.run('tree.py', LINUX_TAR=toy.tar), 'with a patch')
+    os.remove(f'{toy.repo}/mm/old.c')
+    toy.write('repo/patches/6.12/0001-toy.patch', PATCH.replace(' two', ' three'))
+    yield 'patch-rejected', refused(toy.run('tree.py', LINUX_TAR=toy.tar), '0001-toy.patch does not')
+    toy.write('repo/patches/6.12/0001-toy.patch', PATCH)
+    toy.write('repo/patches/6.12/0002-lost.patch', PATCH)
+    yield 'patch-not-in-series', refused(toy.run('tree.py', LINUX_TAR=toy.tar), '0002-lost.patch')
+    os.remove(f'{toy.repo}/patches/6.12/0002-lost.patch')
+
+    linux = os.path.join(toy.folder, 'linux')
+    yield 'other-source', refused(toy.run('tree.py', LINUX_SRC=linux), 'make distclean first')
+    status, said = toy.run('tree.py')
+    yield 'source-not-named-again', status == 0 and f'is from LINUX_TAR={toy.tar}' in said
+    os.utime(toy.tar, (1, 1))
+    yield 'tar-replaced', refused(toy.run('tree.py', LINUX_TAR=toy.tar), 'make distclean first')
+    shutil.rmtree(f'{toy.repo}/build')
+    yield 'source', toy.prepared(LINUX_SRC=linux)
+    shutil.rmtree(toy.tree)
+    yield 'tree-removed-by-hand', toy.prepared(LINUX_TAR=toy.tar)
+
+
+def builds(toy):
+    """Configuring and building: (name, did it go as it should)."""
+    stamp = f'{toy.repo}/build/x86_64-test-clang/.built'
+    toy.tool('make', MAKE)
+    for args, why in ((('sparc',), 'ARCH=sparc is unknown, choose one of: x86_64 arm64'),
+                      (('',), 'ARCH= is unknown'),
+                      (('arm64', 'all'), 'CONFIG=all is unknown'),
+                      (('arm64', 'test', 'tcc'), 'TOOLCHAIN=tcc is unknown')):
+        yield f'build.{why.split(" ")[0]}', refused(toy.run('build.py', *args), why)
+    yield 'little-disk', refused(toy.run('../../../../disk.py'), '2 GiB of disk are free, .* needs 8')
+    yield 'dropped-symbol', refused(toy.built(TOY_MAKE='drop'), 'CONFIG_SMP=y was asked for')
+    status, said = toy.built(TOY_MAKE='fail')
+    yield 'build-fails', (refused((status, said), 'the build failed, see build/logs/build-.*: '
+                                  'mm/old.c:2: error: no such thing') and
+                          said.splitlines()[-3] == '50' and
+                          not os.path.exists(stamp))
+    pid = f'{toy.repo}/build/x86_64-test-clang/pid'
+    for name, number in (('ctrl-c', signal.SIGINT), ('terminated', signal.SIGTERM)):
+        process = toy.start('build.py', 'x86_64', LINUX_TAR=toy.tar, TOY_MAKE='slow')
+        yield f'{name}-in-build', (interrupted(process, wait_for(pid), number) and
+                                   not os.path.exists(stamp))
+        os.remove(pid)
+    yield 'builds-after-that', toy.built()[0] == 0 and os.path.exists(stamp)
+    yield 'nothing-to-build', toy.built(TOY_MAKE='fail')[0] == 0
+
+
+def runs(toy):
+    """make run and the other doors: (name, did it go as it should)."""
+    fits = toy.module('fits.ko', 'x86_64-linux-gnu', '6.12.7')
+    for name, env, why in (
+            ('no-module', {}, 'say which'),
+            ('module-missing', {'MODULE': '/nowhere.ko'}, '/nowhere.ko is not there'),
+            ('module-empty', {'MODULE': f'{fits},'}, 'empty name is not there'),
+            ('module-is-text', {'MODULE': f'{toy.repo}/Makefile'}, 'is no kernel module'),
+            ('module-other-arch', {'MODULE': fits, 'ARCH': 'arm64'}, 'is no module for arm64'),
+            ('module-other-kernel', {'MODULE': toy.module('other.ko', 'x86_64-linux-gnu', '6.1.9')},
+             'was built for 6.1.9, this kernel is 6.12.7'),
+            ('arch', {'MODULE': fits, 'ARCH': 'mips'}, 'ARCH=mips is unknown'),
+            ('config', {'MODULE': fits, 'CONFIG': 'big'}, 'CONFIG=big is unknown'),
+            ('accel', {'MODULE': fits, 'ACCEL': 'hvf'}, 'ACCEL=hvf is unknown'),
+            ('smp', {'MODULE': fits, 'SMP': 'abc'}, 'SMP=abc is not a number from 1 to 8'),
+            ('smp-0', {'MODULE': fits, 'SMP': '0'}, 'SMP=0 is not'),
+            ('kvm-other-machine', {'MODULE': fits, 'ACCEL': 'kvm', 'ARCH':
+             'arm64' if os.uname().machine == 'x86_64' else 'x86_64'}, 'ACCEL=kvm cannot run')):
+        yield f'run.{name}', refused(toy.run('vm.py', LINUX_TAR=toy.tar, **env), why)
+    yield 'shell.smp', refused(toy.run('shell.py', SMP='9'), 'SMP=9 is not')
+    yield 'check.only', refused(toy.run('check.py', ONLY='nothing-*'), 'ONLY=nothing-. fits no test')
+    yield 'demo.arch', refused(toy.run('demo.py', ARCH='ppc'), 'ARCH=ppc is unknown')
+
+
+def lint(_):
+    """What check_lint.py makes of remarks and waivers: (name, did it go as it should)."""
+    found = {'a.c': [('VOLATILE', 'line 1'), ('VOLATILE', 'line 2')], 'b.c': []}
+
+    def bad(waivers):
+        cases = check_lint.judge(found, check_lint.waivers(waivers))
+        return [name for name, state in cases.items() if state != 'ok']
+
+    yield 'waived', bad('VOLATILE: so\n\ta.c 2\n') == []
+    yield 'not-waived', bad('') == ['a.c']
+    yield 'one-too-many', bad('VOLATILE: so\n\ta.c 1\n') == ['a.c']
+    yield 'unused', bad('VOLATILE: so\n\ta.c 2\n\tb.c 1\n') == ['b.c']
+    yield 'file-is-gone', bad('VOLATILE: so\n\ta.c 2\n\tc.c 1\n') == ['waiver.c.c.VOLATILE']
+    yield 'no-reason', bad('VOLATILE: ?\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
+    yield 'twice', bad('VOLATILE: so\n\ta.c 2\nVOLATILE: no\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
+
+
+def run():
+    """Return {name: 'ok' or 'failed...'}."""
+    cases = {}
+    with tempfile.TemporaryDirectory() as folder:
+        toy = Toy(folder)
+        toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
+                  'import tree\ntree.enough_disk(2 << 30)\n')
+        for part in (trees, builds, runs, lint):
+            for name, good in part(toy):
+                cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
+    return cases
