@@ -13,7 +13,7 @@ help:
 	@echo
 	@echo '  make demo  [ARCH=x86_64|arm64]   build, boot, and show the sample: both without ARCH'
 	@echo '  make check [ARCH=...]            all tests; ends with N passed, N failed, N skipped'
-	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, icount-*, lint'
+	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, cost-*, lint'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'

@@ -8,7 +8,8 @@ SCENARIOS = {
     'x86_64-max-4level': ('x86_64', 'test', 'max', 'no5lvl'),
     'x86_64-max-5level': ('x86_64', 'test', 'max', ''),
     'x86_64-rodata-off': ('x86_64', 'test', 'max', 'rodata=off'),
-    'x86_64-prod': ('x86_64', 'prod', 'max', ''),
+    # prod.config with the benchmark, since that is built anyway.
+    'x86_64-prod': ('x86_64', 'bench', 'max', ''),
     'x86_64-off': ('x86_64', 'off', 'max', ''),
     'x86_64-cr0': ('x86_64', 'cr0', 'max', ''),
     # In bochs, since QEMU's TCG has no PCID. Of its newer CPUs, from corei7_skylake_x on, 6.12
@@ -25,7 +26,7 @@ SCENARIOS = {
                              'kunit.filter_glob=rare_write_protect'),
     'arm64-max-rodata-on': ('arm64', 'test', 'max', 'rodata=on'),
     'arm64-max-rodata-off': ('arm64', 'test', 'max', 'rodata=off'),
-    'arm64-prod': ('arm64', 'prod', 'max', ''),
+    'arm64-prod': ('arm64', 'bench', 'max', ''),
     'arm64-off': ('arm64', 'off', 'max', ''),
     'x86_64-begin-in-nmi': ('x86_64', 'test', 'max', 'kunit.filter_glob=none'),
     'arm64-begin-in-nmi': ('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1 '
@@ -40,7 +41,7 @@ DIES = {name: (r'kernel BUG at \S*rare_write\.h|Oops - BUG', r'on_nmi|handle_nmi
 # What the kernel says at boot, by scenario or by its kernel; None: nothing.
 BOOT_LINE = {
     'test': 'rare_write: temporary alias protects',
-    'prod': 'rare_write: temporary alias protects',
+    'bench': 'rare_write: temporary alias protects',
     'off': None,
     'cr0': 'rare_write: CR0.WP toggle protects',
     'x86_64-rodata-off': 'rare_write: nothing is protected: rodata=off',
@@ -54,7 +55,7 @@ ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 # How many cases of each suite must run, by scenario or by its kernel.
 OFF = {'rare_write': 12}
 PROD = {**OFF, 'misuse_is_fatal': 23, 'rare_write_misuse': 2, 'kselftest': 8}
-CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'prod': PROD, 'off': OFF,
+CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          # Without what needs an alias.
          'cr0': {**PROD, 'misuse_is_fatal': 20},
          'arm64-max-pseudo-nmi': {'rare_write_protect': 17, 'kselftest': 8}}
