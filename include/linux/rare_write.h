@@ -367,9 +367,9 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 }
 
 /*
- * Do @op in a window of its own, with __rare_p the way to write @var, whose
- * alias entry is @entry. @src is what @var holds afterwards, NULL if that is not
- * for this CPU to say.
+ * Do @op in a window of its own, with __rare_p the way to write @var.
+ * @find_entry tells the alias entry for an address, or BUG()s. @src is what @var
+ * holds afterwards, NULL if that is not for this CPU to say.
  */
 #define __rare_do(var, find_entry, src, op)				\
 do {									\
