@@ -1110,46 +1110,55 @@ static bool take_nmi(void)
 	return READ_ONCE(nmi.count) != before;
 }
 
-/* P4: an NMI finds the kernel as it knows it, and no user memory. */
-static void nmi_in_window(struct kunit *test)
+/* Stay on this CPU and have it take NMIs until the end; skips the test if none come. */
+static void nmi_setup(struct kunit *test)
 {
-	bool outside, inside = false;
-	long access_inside = 0;
-	struct fault fault = {};
-	u64 private = 0;
-
 	nmi.user = map_user_page(test);
 	nmi.count = 0;
 	nmi.begin = false;
 	KUNIT_ASSERT_EQ(test, put_user(1, nmi.user), 0);
-	rare_write(v64, 1);
 
 	migrate_disable();
 	nmi.cpu = raw_smp_processor_id();
-	if (nmi_start()) {
-		migrate_enable();
-		kunit_skip(test, "a window masks all that this machine has of NMIs");
+	if (!nmi_start()) {
+		if (take_nmi())
+			return;
+		nmi_stop();
 	}
-	outside = take_nmi();
-	if (outside) {
-		KUNIT_EXPECT_EQ(test, nmi.access, 0);
-		KUNIT_EXPECT_EQ(test, nmi.private, 0);
-		scoped_guard(rare_write) {
-			__rare_write(v64, 2);
-			inside = take_nmi();
-			access_inside = nmi.access;
-			private = nmi.private;
-			fault = nmi.fault;
-			__rare_write(v32, 3);
-		}
-	}
+	migrate_enable();
+	kunit_skip(test, "a window masks all that this machine has of NMIs");
+}
+
+static void nmi_teardown(void)
+{
 	nmi_stop();
 	migrate_enable();
-	if (!outside)
-		kunit_skip(test, "a window masks all that this machine has of NMIs");
+}
+
+/* P4: an NMI finds the kernel as it knows it, and no user memory. */
+static void nmi_in_window(struct kunit *test)
+{
+	struct fault fault;
+	u64 private;
+	long access;
+	bool inside;
+
+	rare_write(v64, 1);
+	nmi_setup(test);
+	KUNIT_EXPECT_EQ(test, nmi.access, 0);
+	KUNIT_EXPECT_EQ(test, nmi.private, 0);
+	scoped_guard(rare_write) {
+		__rare_write(v64, 2);
+		inside = take_nmi();
+		access = nmi.access;
+		private = nmi.private;
+		fault = nmi.fault;
+		__rare_write(v32, 3);
+	}
+	nmi_teardown();
 
 	KUNIT_EXPECT_TRUE(test, inside);
-	KUNIT_EXPECT_EQ(test, access_inside, -EFAULT);
+	KUNIT_EXPECT_EQ(test, access, -EFAULT);
 	KUNIT_EXPECT_NE(test, private, 0);
 	KUNIT_EXPECT_TRUE(test, fault.hit);
 	KUNIT_EXPECT_EQ(test, fault.addr, (unsigned long)&v64);
@@ -1161,25 +1170,13 @@ static void nmi_in_window(struct kunit *test)
 /* P3, P4: thousands of windows, single ones too, under NMIs that try the worst. */
 static void nmi_storm(struct kunit *test)
 {
-	unsigned long end;
 	u32 i = 0, bad = 0, val;
-	bool came;
+	unsigned long end;
 	int count;
 
-	nmi.user = map_user_page(test);
-	nmi.count = 0;
-	nmi.begin = false;
-	KUNIT_ASSERT_EQ(test, put_user(1, nmi.user), 0);
-
-	migrate_disable();
-	nmi.cpu = raw_smp_processor_id();
-	if (nmi_start()) {
-		migrate_enable();
-		kunit_skip(test, "a window masks all that this machine has of NMIs");
-	}
-	came = take_nmi();
+	nmi_setup(test);
 	end = jiffies + HZ;
-	while (came && time_before(jiffies, end)) {
+	while (time_before(jiffies, end)) {
 		/* Asynchronous to the windows that follow, wherever it may hit. */
 		nmi_send();
 		for (int j = 0; j < 20; j++, i++) {
@@ -1194,10 +1191,8 @@ static void nmi_storm(struct kunit *test)
 		}
 	}
 	count = nmi.count;
-	nmi_stop();
-	migrate_enable();
-	if (!came)
-		kunit_skip(test, "a window masks all that this machine has of NMIs");
+	nmi_teardown();
+
 	KUNIT_EXPECT_EQ(test, bad, 0);
 	KUNIT_EXPECT_GT(test, count, 100);
 	KUNIT_EXPECT_GT(test, i, 1000);
