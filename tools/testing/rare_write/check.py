@@ -89,6 +89,10 @@ def judge(name, run):
     elif 'lkdtm: FAIL' in run.text:
         cases['lkdtm.unprotected'] = 'ok'
 
+    # What was not reported did not happen, whatever came after it.
+    reported = [step.split(' ', 1)[1].strip() for step in run.steps[:-1]]
+    planned = [step.strip() for step in plan(*SCENARIOS[name][:2], name)[0]]
+    cases['plan.every-step'] = 'ok' if reported == planned else 'failed: not as planned'
     for step in run.steps[:-1]:
         how, what = step.split(' ', 1)
         cases[f'step.{what.strip()}'] = 'ok' if how == 'ok' else f'failed: {how}'
