@@ -14,6 +14,8 @@ help:
 	@echo '  make demo  [ARCH=x86_64|arm64]   build, boot, and show the sample: both without ARCH'
 	@echo '  make check [ARCH=...]            all tests; ends with N passed, N failed, N skipped'
 	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, cost-*, lint'
+	@echo '  make check-full [ARCH=...] [ONLY=pattern]'
+	@echo '                                   under every condition: hours, but it resumes'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'
@@ -21,7 +23,7 @@ help:
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '             [RESULTS=file]        show what the module measured on another machine'
 	@echo '  make bench-compare A=old.json B=new.json'
-	@echo '  make kernel ARCH=... [CONFIG=test|prod|off|cr0|lto|bench] [TOOLCHAIN=clang|gcc]'
+	@echo '  make kernel ARCH=... [CONFIG=test|prod|off|cr0|bench|...] [TOOLCHAIN=clang|gcc]'
 	@echo '  make run ARCH=... MODULE=a.ko[,b.ko] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=tcg|kvm]'
 	@echo '                                   boot the test kernel and load modules'
 	@echo '  make shell ARCH=... [MODULE=...] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=...]'
@@ -44,6 +46,10 @@ demo: deps
 check:
 	@$T/deps.sh +gcc-aarch64-linux-gnu
 	@python3 $T/check.py
+
+check-full:
+	@$T/deps.sh +gcc-aarch64-linux-gnu
+	@python3 $T/check_full.py
 
 bench:
 	@$T/deps.sh +gnuplot-nox
@@ -82,4 +88,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean
+.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean

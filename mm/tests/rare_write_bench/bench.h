@@ -78,6 +78,11 @@ extern const struct bench_way rare_write_bench_poke;
 extern const struct bench_way rare_write_bench_set_memory;
 extern const struct bench_way rare_write_bench_private_mm;
 
+/* What some of these write to, from seal to unseal. */
+extern struct rare_write_bench_data *rare_write_bench_area;
+int rare_write_bench_seal(void);
+void rare_write_bench_unseal(void);
+
 /* In the module */
 extern const struct bench_way bench_plain;
 extern const struct bench_way bench_plain_irqoff;

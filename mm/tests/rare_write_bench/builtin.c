@@ -6,7 +6,9 @@
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
 #include <linux/pfn.h>
+#include <linux/set_memory.h>
 #include <linux/smp.h>
+#include <linux/vmalloc.h>
 #include "bench.h"
 
 __wr_rare_type struct rare_write_bench_data rare_write_bench_data __wr_rare;
@@ -20,6 +22,26 @@ struct page *rare_write_bench_page(unsigned int nr)
 	return pfn_to_page(PHYS_PFN(__pa_symbol(&rare_write_bench_data)) + nr);
 }
 EXPORT_SYMBOL_GPL(rare_write_bench_page);
+
+struct rare_write_bench_data *rare_write_bench_area;
+
+/* Make an area for those ways that need memory of vmalloc(): read-only. */
+int rare_write_bench_seal(void)
+{
+	rare_write_bench_area = vzalloc(sizeof(*rare_write_bench_area));
+	if (!rare_write_bench_area)
+		return -ENOMEM;
+	return set_memory_ro((unsigned long)rare_write_bench_area, BENCH_PAGES);
+}
+
+/* Give it back, also after rare_write_bench_seal() failed. */
+void rare_write_bench_unseal(void)
+{
+	if (rare_write_bench_area)
+		set_memory_rw((unsigned long)rare_write_bench_area, BENCH_PAGES);
+	vfree(rare_write_bench_area);
+	rare_write_bench_area = NULL;
+}
 
 /**
  * rare_write_bench_ipis - interrupts that other CPUs got from CPUs

@@ -6,16 +6,12 @@
  */
 #include <linux/export.h>
 #include <linux/mm.h>
-#include <linux/set_memory.h>
-#include <linux/vmalloc.h>
 #ifdef CONFIG_X86
 #include <asm/text-patching.h>
 #else
 #include <asm/patching.h>
 #endif
 #include "bench.h"
-
-static struct rare_write_bench_data *area;
 
 struct window {
 };
@@ -28,7 +24,7 @@ static __always_inline void close_window(struct window *w)
 {
 }
 
-#define DATA			(*area)
+#define DATA			(*rare_write_bench_area)
 #define like_data(lv)		(lv)
 
 #ifdef CONFIG_X86
@@ -50,27 +46,11 @@ do {									\
 
 #include "works.h"
 
-static int prepare(void)
-{
-	area = vzalloc(sizeof(*area));
-	if (!area)
-		return -ENOMEM;
-	return set_memory_ro((unsigned long)area, BENCH_PAGES);
-}
-
-static void finish(void)
-{
-	if (area)
-		set_memory_rw((unsigned long)area, BENCH_PAGES);
-	vfree(area);
-	area = NULL;
-}
-
 const struct bench_way rare_write_bench_poke = {
 	.name = POKE_NAME,
 	.sleeps = IS_ENABLED(CONFIG_X86),	/* text_mutex */
-	.prepare = prepare,
-	.finish = finish,
+	.prepare = rare_write_bench_seal,
+	.finish = rare_write_bench_unseal,
 	.scale = scale,
 	BENCH_WAY_CASES,
 };

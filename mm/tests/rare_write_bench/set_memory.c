@@ -6,10 +6,7 @@
 #include <linux/export.h>
 #include <linux/mm.h>
 #include <linux/set_memory.h>
-#include <linux/vmalloc.h>
 #include "bench.h"
-
-static struct rare_write_bench_data *area;
 
 struct window {
 	unsigned long addr;
@@ -18,7 +15,7 @@ struct window {
 
 static __always_inline void open_window(struct window *w, int first, int nr)
 {
-	w->addr = (unsigned long)area + first * PAGE_SIZE;
+	w->addr = (unsigned long)rare_write_bench_area + first * PAGE_SIZE;
 	w->nr = nr;
 	/* If this fails the write faults. */
 	set_memory_rw(w->addr, w->nr);
@@ -29,34 +26,18 @@ static __always_inline void close_window(struct window *w)
 	set_memory_ro(w->addr, w->nr);
 }
 
-#define DATA				(*area)
+#define DATA				(*rare_write_bench_area)
 #define like_data(lv)			(lv)
 #define store(w, obj, val)		do { (void)(w); WRITE_ONCE(obj, val); } while (0)
 #define store_copy(w, obj, src, len)	((void)(w), (void)memcpy(&(obj), src, len))
 
 #include "works.h"
 
-static int prepare(void)
-{
-	area = vzalloc(sizeof(*area));
-	if (!area)
-		return -ENOMEM;
-	return set_memory_ro((unsigned long)area, BENCH_PAGES);
-}
-
-static void finish(void)
-{
-	if (area)
-		set_memory_rw((unsigned long)area, BENCH_PAGES);
-	vfree(area);
-	area = NULL;
-}
-
 const struct bench_way rare_write_bench_set_memory = {
 	.name = "set_memory",
 	.sleeps = true,
-	.prepare = prepare,
-	.finish = finish,
+	.prepare = rare_write_bench_seal,
+	.finish = rare_write_bench_unseal,
 	/* Several CPUs cannot do this to one page at the same time. */
 	.scale = NULL,
 	BENCH_WAY_CASES,

@@ -11,8 +11,8 @@ import sys
 import threading
 
 import tree
-from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, TOOLCHAINS, TOP, Step, choose, die, locked,
-                    logged, object_folder, script, write_whole)
+from common import (ARCHES, BUILD, CONFIGS, HERE, NEAR, SRC, TOOLCHAINS, TOP, Step, choose, die,
+                    locked, logged, object_folder, script, write_whole)
 
 # Several machines may be made ready at once.
 LOCK = threading.Lock()
@@ -61,8 +61,8 @@ def wanted(fragments):
 def configure(arch, config, toolchain, obj):
     """Bring .config up to date; a symbol that was asked for and dropped is an error."""
     fragments = [os.path.join(HERE, 'configs', f'{name}.config')
-                 for name in ('base', arch, *CONFIGS[config])]
-    want = wanted(fragments)
+                 for layer in ('base', arch, *CONFIGS[config]) for name in (layer, f'{layer}-{arch}')]
+    want = wanted([fragment for fragment in fragments if os.path.isfile(fragment)])
     stamp = os.path.join(obj, '.fragments')
     text = ''.join(f'{k}={v}\n' for k, v in sorted(want.items()))
     dotconfig = os.path.join(obj, '.config')
@@ -107,6 +107,26 @@ def is_current(obj, *stamps):
     return any(open(os.path.join(obj, stamp)).read() == now for stamp in found)
 
 
+def seed(arch, config, toolchain, obj):
+    """Start from a kernel that differs in little: kbuild knows what depends on the difference."""
+    near = object_folder(arch, NEAR[config], toolchain)
+    if os.path.exists(obj) or not is_current(near, '.built'):
+        return
+    tmp = f'{obj}.tmp'
+    shutil.rmtree(tmp, ignore_errors=True)
+    # With the times of the files, or all would be made again.
+    logged(['cp', '-a', '--reflink=auto', near, tmp], f'seed-{os.path.basename(obj)}.log', 'cp')
+    os.remove(os.path.join(tmp, '.built'))
+    # objtool's build alone knows its folder. If it were made anew, so were all objects.
+    for path in glob.glob(f'{tmp}/tools/**/.*.cmd', recursive=True):
+        with open(path) as file:
+            text = file.read()
+        when = os.stat(path).st_mtime_ns
+        write_whole(path, text.replace(near + '/', obj + '/'))
+        os.utime(path, ns=(when, when))
+    os.rename(tmp, obj)
+
+
 def kernel(arch, config='test', toolchain='clang'):
     """Build a kernel with its modules; return its object folder."""
     choose('ARCH', arch, ARCHES)
@@ -114,6 +134,8 @@ def kernel(arch, config='test', toolchain='clang'):
     choose('TOOLCHAIN', toolchain, TOOLCHAINS)
     tree.prepare()
     obj = object_folder(arch, config, toolchain)
+    if config in NEAR:
+        seed(arch, config, toolchain, obj)
     configure(arch, config, toolchain, obj)
     if is_current(obj, '.built'):
         return obj

@@ -23,8 +23,8 @@ import test_harness
 import tree
 import vm
 from common import ARCHES, BUILD, SRC, STOPPED, Step, choose, die, script
-from scenarios import (ALIAS, BOCHS, BOOT_LINE, CASES, DIES, PROOF, SCENARIOS, SKIPS,
-                       plan)
+from scenarios import (ALIAS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS, SKIPS,
+                       expected, plan, second)
 
 
 def lkdtm_is_expected(text):
@@ -78,9 +78,19 @@ def judge_death(name, run):
     return cases
 
 
+def libraries(obj, modules):
+    """The modules that there are, as files of the guest."""
+    return {f'/lib/{m}.ko': build.module(obj, m) for m in modules if build.module(obj, m)}
+
+
+def planned_steps(name):
+    """All the steps that a scenario has to report, those of a second kernel included."""
+    steps, _ = plan(name)
+    return steps + second(SCENARIOS[name].arch)[0] if steps[-1].startswith('kexec ') else steps
+
+
 def judge(name, run):
     """All cases of one scenario: {case: 'ok', 'failed...' or 'skipped: ...'}."""
-    config = SCENARIOS[name][1]
     if name in DIES:
         return judge_death(name, run)
     cases = {}
@@ -91,7 +101,7 @@ def judge(name, run):
 
     # What was not reported did not happen, whatever came after it.
     reported = [step.split(' ', 1)[1].strip() for step in run.steps[:-1]]
-    planned = [step.strip() for step in plan(*SCENARIOS[name][:2], name)[0]]
+    planned = [step.strip() for step in planned_steps(name)]
     cases['plan.every-step'] = 'ok' if reported == planned else 'failed: not as planned'
     for step in run.steps[:-1]:
         how, what = step.split(' ', 1)
@@ -99,7 +109,7 @@ def judge(name, run):
     problems = run.problems()
     cases['console.clean'] = 'failed: ' + '; '.join(problems[:5]) if problems else 'ok'
 
-    line = BOOT_LINE.get(name, BOOT_LINE[config])
+    line = expected(BOOT_LINE, name)
     right = line in run.text if line else '] rare_write: ' not in run.text
     cases['boot.line'] = 'ok' if right else 'failed'
     if 'rare_write_demo' in ' '.join(run.steps):
@@ -111,13 +121,15 @@ def judge(name, run):
     for case, pattern in PROOF.get(name, {}).items():
         cases[case] = 'ok' if re.search(pattern, run.text) else f'failed: no {pattern}'
 
-    for case, state in console.results(run.text).items():
-        if state not in ('ok', 'failed'):
-            reasons = [reason for (where, what), reason in SKIPS.items()
-                       if fnmatch.fnmatch(name, where) and fnmatch.fnmatch(case, what)]
-            state = f'skipped: {state}' if state in reasons else f'failed: unexpected skip: {state}'
-        cases[case] = state
-    suites = CASES.get(name, CASES[config])
+    for where, text in enumerate(run.text.split('Starting new kernel')):
+        for case, state in console.results(text).items():
+            if state not in ('ok', 'failed'):
+                reasons = [reason for (scenario, what), reason in SKIPS.items()
+                           if fnmatch.fnmatch(name, scenario) and fnmatch.fnmatch(case, what)]
+                state = (f'skipped: {state}' if state in reasons else
+                         f'failed: unexpected skip: {state}')
+            cases[f'second-kernel.{case}' if where else case] = state
+    suites = expected(CASES, name)
     for where, what in SKIPS:
         if not fnmatch.fnmatch(name, where) or what.split('.')[0] not in suites:
             continue
@@ -133,32 +145,39 @@ def judge(name, run):
 
 def boot(name):
     """Boot a scenario and judge it; return its cases."""
-    arch, config, cpu, append = SCENARIOS[name]
-    obj = build.object_folder(arch, config)
-    steps, modules = plan(arch, config, name)
-    files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules if build.module(obj, m)}
-    files['/bin/rare_write_test'] = build.program(
-        arch, obj, os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_test.c'))
-    how = {'cpu': cpu, 'append': append, 'timeout': 600}
+    arch, config, cpu, append, toolchain, smp, machine = SCENARIOS[name]
+    obj = build.object_folder(arch, config, toolchain)
+    steps, modules = plan(name)
+    files = libraries(obj, modules)
+    for source in ('rare_write_test', 'rare_write_starve'):
+        files[f'/bin/{source}'] = build.program(
+            arch, obj, os.path.join(SRC, f'tools/testing/selftests/rare_write/{source}.c'))
+    how = {'cpu': cpu, 'append': append, 'timeout': 600, 'smp': smp}
+    if steps[-1].startswith('kexec '):
+        steps_there, modules_there = second(arch)
+        files['/kernel'] = os.path.join(obj, ARCHES[arch]['image'])
+        files['/second'] = vm.pack(arch, obj, f'{name}-second', steps_there,
+                                   libraries(obj, modules_there)) + '.cpio'
     if '-bochs-' in name:
-        run = bochs.boot(obj, name, steps, files, **how, **BOCHS)
+        run = bochs.boot(obj, name, steps, files, **how)
     else:
-        run = vm.boot(arch, obj, name, steps, files, **how)
+        run = vm.boot(arch, obj, name, steps, files, **how,
+                      extra=('-machine', machine) if machine else ())
     return {**judge(name, run), **gadgets(obj)}
 
 
-def tables(arches, only):
+def tables(arches, only, full=False):
     """What there is to do: [(name, the kernel that it needs or None, function)]."""
     found = [('console', None, test_console.run), ('harness', None, test_harness.run),
              ('lint', None, check_lint.run)]
     for arch in arches:
-        test = (arch, 'test')
+        test = (arch, 'test', 'clang')
         found += [(f'readers-{arch}', test, functools.partial(check_readers.run, arch)),
                   (f'compile-{arch}', test, functools.partial(check_compile.run, arch)),
                   (f'run-{arch}', test, functools.partial(check_run.run, arch)),
-                  (f'cost-{arch}', (arch, 'bench'), functools.partial(check_cost.run, arch))]
-    found += [(name, what[:2], functools.partial(boot, name))
-              for name, what in SCENARIOS.items() if what[0] in arches]
+                  (f'cost-{arch}', (arch, 'bench', 'clang'), functools.partial(check_cost.run, arch))]
+    found += [(name, (what.arch, what.config, what.toolchain), functools.partial(boot, name))
+              for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
     return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]
 
 
@@ -182,10 +201,10 @@ def attempt(name, function):
     return cases
 
 
-def kernel(arch, config):
+def kernel(*which):
     """Build it; return what went wrong or None. The tests of other kernels go on."""
     try:
-        build.kernel(arch, config)
+        build.kernel(*which)
     except SystemExit as end:
         return f'failed: {getattr(end, "why", end)}'
     return None
@@ -202,7 +221,7 @@ def perform(todo):
         try:
             for needs in dict.fromkeys(needs for _, needs, _ in todo):
                 if needs and (bad := kernel(*needs)):
-                    results[f'kernel-{needs[0]}-{needs[1]}'] = {'build': bad}
+                    results[f'kernel-{"-".join(needs)}'] = {'build': bad}
                     continue
                 for name, _, function in (table for table in todo if table[1] == needs):
                     begun[name] = pool.submit(attempt, name, function)
@@ -235,14 +254,8 @@ def report(results):
     return count['ok'], count['failed'], count['skipped']
 
 
-def main():
-    arch = os.environ.get('ARCH')
-    only = os.environ.get('ONLY')
-    todo = tables([choose('ARCH', arch, ARCHES)] if arch else list(ARCHES), only)
-    if not todo:
-        die(f'ONLY={only} fits no test')
-    tree.prepare()
-    results = perform(todo)
+def conclude(results):
+    """Say what failed, count, and end."""
     passed, failed, skipped = report(results)
     for name, cases in results.items():
         for case, state in cases.items():
@@ -251,6 +264,16 @@ def main():
     print('KTAP and consoles: build/results')
     print(f'{passed} passed, {failed} failed, {skipped} skipped')
     sys.exit(1 if failed else 0)
+
+
+def main():
+    arch = os.environ.get('ARCH')
+    only = os.environ.get('ONLY')
+    todo = tables([choose('ARCH', arch, ARCHES)] if arch else list(ARCHES), only)
+    if not todo:
+        die(f'ONLY={only} fits no test')
+    tree.prepare()
+    conclude(perform(todo))
 
 
 if __name__ == '__main__':

@@ -25,7 +25,12 @@ ARCHES = {
 }
 # The fragments of each kernel, after base.config and the architecture's.
 CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('test', 'cr0'),
-           'lto': ('prod', 'lto'), 'bench': ('prod', 'bench')}
+           'lto': ('prod', 'lto'), 'bench': ('prod', 'bench'),
+           **{name: ('test', name) for name in
+              ('kasan', 'kcsan', 'voluntary', 'rt', 'cfi', 'lifecycle',
+               '16k', '64k', 'lpa2', 'hwtags')}}
+# Of these, the one that differs so little that its objects are a good start.
+NEAR = {'off': 'bench', 'cr0': 'test', 'prod': 'bench'}
 TOOLCHAINS = ('clang', 'gcc')
 
 

@@ -7,10 +7,12 @@
  * run without it did not finish.
  *
  * Steps: insmod FILE [PARAMETERS]   rmmod NAME        cat FILE
- *        write FILE TEXT            kills FILE TEXT   exec FILE
- *        shell [FILE]               copy FILE FILE
+ *        write FILE TEXT            kills FILE TEXT   exec FILE [ARGUMENT]
+ *        shell [FILE]               copy FILE FILE    kexec KERNEL INITRD
  * A "kills" step must end the process that writes; exec may exit with 4: skip.
  * "shell" is a login shell on the console, or one that reads its input from FILE.
+ * After "kexec" the end of the plan is not power-off but that kernel, with a plan
+ * of its own.
  */
 #define PORT "/dev/vport0p1"
 
@@ -20,7 +22,7 @@
 #define TTY "/dev/ttyAMA0"
 #endif
 
-static int verdict = -1;
+static int verdict = -1, kexec;
 
 /* By way of the kernel's log, one line a write: else the kernel speaks in between. */
 static void say(const char *what, const char *step)
@@ -118,14 +120,14 @@ static int copy_to(const char *file, const char *to)
 }
 
 /* Run a program, or write in a process of its own; return the wait status. */
-static int child(char *file, const char *text)
+static int child(char *file, char *text, int program)
 {
-	char *argv[] = { file, NULL };
+	char *argv[] = { file, *text ? text : NULL, NULL };
 	char *envp[] = { "PATH=/bin", NULL };
 	int status = -1, pid = fork();
 
 	if (!pid) {
-		if (text)
+		if (!program)
 			exit(write_text(file, text) ? 1 : 0);
 		execve(file, argv, envp);
 		exit(127);
@@ -170,6 +172,26 @@ static int shell(const char *input)
 	return status;
 }
 
+/* Have the kernel ready that comes after this one, with the same command line. */
+static int load_kernel(const char *file, const char *initrd)
+{
+	char cmdline[1024];
+	int fd = open("/proc/cmdline", O_RDONLY), n, kernel, ramdisk;
+
+	n = fd < 0 ? -1 : read(fd, cmdline, sizeof(cmdline));
+	close(fd);
+	kernel = open(file, O_RDONLY);
+	ramdisk = open(initrd, O_RDONLY);
+	if (n < 1 || kernel < 0 || ramdisk < 0)
+		return -1;
+	/* It must end with a zero, and there is a newline. */
+	cmdline[n - 1] = 0;
+	n = my_syscall5(__NR_kexec_file_load, kernel, ramdisk, n, cmdline, 0);
+	close(kernel);
+	close(ramdisk);
+	return n;
+}
+
 static const char *run(char *line)
 {
 	char *rest = line, *what = word(&rest), *file = word(&rest);
@@ -186,12 +208,16 @@ static const char *run(char *line)
 	if (!strcmp(what, "copy"))
 		return copy_to(file, word(&rest)) ? "failed" : "ok";
 	if (!strcmp(what, "kills"))
-		return WIFSIGNALED(child(file, rest)) ? "ok" : "failed";
+		return WIFSIGNALED(child(file, rest, 0)) ? "ok" : "failed";
 	if (!strcmp(what, "exec")) {
-		status = child(file, NULL);
+		status = child(file, rest, 1);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 4)
 			return "skipped";
 		return WIFEXITED(status) && !WEXITSTATUS(status) ? "ok" : "failed";
+	}
+	if (!strcmp(what, "kexec")) {
+		kexec = !load_kernel(file, word(&rest));
+		return kexec ? "ok" : "failed";
 	}
 	if (!strcmp(what, "shell")) {
 		status = shell(file);
@@ -232,6 +258,11 @@ int main(void)
 		report(run(line), step);
 	}
 
+	if (kexec) {
+		close(verdict);
+		my_syscall4(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
+			    LINUX_REBOOT_CMD_KEXEC, 0);
+	}
 	fd = open("/proc/sys/kernel/tainted", O_RDONLY);
 	n = fd < 0 ? 0 : read(fd, taint, sizeof(taint) - 1);
 	if (n > 0)

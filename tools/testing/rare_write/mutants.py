@@ -80,8 +80,8 @@ def run(arch, obj, mutant):
     name, steps, modules = f'mutant-{mutant.name}-{arch}', None, ['rare_write_kunit']
     append = f'kunit.filter_glob={mutant.killer}'
     if mutant.scenario == 'begin-in-nmi':
-        _, _, _, append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi']
-        steps, _ = scenarios.plan(arch, 'test', f'{arch}-begin-in-nmi')
+        append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi'].append
+        steps, _ = scenarios.plan(f'{arch}-begin-in-nmi')
     elif mutant.killer == 'kselftest':
         steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
         modules = ['rare_write_howto']

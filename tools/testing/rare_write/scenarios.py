@@ -1,37 +1,85 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `make check` boots, and what each boot must bring."""
+"""What `make check` and `make check-full` boot, and what each boot must bring."""
+from typing import NamedTuple
 
-# name: kernel, CPU, command line
-SCENARIOS = {
-    'x86_64-qemu64': ('x86_64', 'test', 'qemu64', ''),
-    'x86_64-qemu64-pti': ('x86_64', 'test', 'qemu64', 'pti=on'),
-    'x86_64-max-4level': ('x86_64', 'test', 'max', 'no5lvl'),
-    'x86_64-max-5level': ('x86_64', 'test', 'max', ''),
-    'x86_64-rodata-off': ('x86_64', 'test', 'max', 'rodata=off'),
+from common import CONFIGS
+
+
+class Scenario(NamedTuple):
+    """A kernel and the machine that it boots on."""
+    arch: str
+    config: str
+    cpu: str = 'max'
+    append: str = ''
+    toolchain: str = 'clang'
+    smp: int = 4
+    machine: str = ''
+
+
+# The quick tier
+QUICK = {
+    'x86_64-qemu64': Scenario('x86_64', 'test', 'qemu64', ''),
+    'x86_64-qemu64-pti': Scenario('x86_64', 'test', 'qemu64', 'pti=on'),
+    'x86_64-max-4level': Scenario('x86_64', 'test', 'max', 'no5lvl'),
+    'x86_64-max-5level': Scenario('x86_64', 'test', 'max', ''),
+    'x86_64-rodata-off': Scenario('x86_64', 'test', 'max', 'rodata=off'),
     # prod.config with the benchmark, since that is built anyway.
-    'x86_64-prod': ('x86_64', 'bench', 'max', ''),
-    'x86_64-off': ('x86_64', 'off', 'max', ''),
-    'x86_64-cr0': ('x86_64', 'cr0', 'max', ''),
+    'x86_64-prod': Scenario('x86_64', 'bench', 'max', ''),
+    'x86_64-off': Scenario('x86_64', 'off', 'max', ''),
+    'x86_64-cr0': Scenario('x86_64', 'cr0', 'max', ''),
     # In bochs, since QEMU's TCG has no PCID. Of its newer CPUs, from corei7_skylake_x on, 6.12
-    # does not like the XSAVE and warns, with rare_write or without.
-    'x86_64-bochs-pcid': ('x86_64', 'test', 'broadwell_ult', 'pti=on'),
-    'x86_64-bochs-pcid-nopti': ('x86_64', 'test', 'broadwell_ult', 'pti=off'),
-    'arm64-cortex-a57': ('arm64', 'test', 'cortex-a57', ''),
-    'arm64-neoverse-n1': ('arm64', 'test', 'neoverse-n1', ''),
-    'arm64-max': ('arm64', 'test', 'max', ''),
-    'arm64-max-kpti': ('arm64', 'test', 'max', 'kpti=on'),
+    # does not like the XSAVE and warns, with rare_write or without. All its CPUs share one
+    # core of ours: two are enough.
+    'x86_64-bochs-pcid': Scenario('x86_64', 'test', 'broadwell_ult', 'pti=on', smp=2),
+    'x86_64-bochs-pcid-nopti': Scenario('x86_64', 'test', 'broadwell_ult', 'pti=off', smp=2),
+    'arm64-cortex-a57': Scenario('arm64', 'test', 'cortex-a57', ''),
+    'arm64-neoverse-n1': Scenario('arm64', 'test', 'neoverse-n1', ''),
+    'arm64-max': Scenario('arm64', 'test', 'max', ''),
+    'arm64-max-kpti': Scenario('arm64', 'test', 'max', 'kpti=on'),
     # With pseudo-NMIs 6.12 leaves a CPU masked after any BUG() in a kernel thread,
     # window or not: none is provoked here.
-    'arm64-max-pseudo-nmi': ('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1 '
+    'arm64-max-pseudo-nmi': Scenario('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1 '
                              'kunit.filter_glob=rare_write_protect'),
-    'arm64-max-rodata-on': ('arm64', 'test', 'max', 'rodata=on'),
-    'arm64-max-rodata-off': ('arm64', 'test', 'max', 'rodata=off'),
-    'arm64-prod': ('arm64', 'bench', 'max', ''),
-    'arm64-off': ('arm64', 'off', 'max', ''),
-    'x86_64-begin-in-nmi': ('x86_64', 'test', 'max', 'kunit.filter_glob=none'),
-    'arm64-begin-in-nmi': ('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1 '
+    'arm64-max-rodata-on': Scenario('arm64', 'test', 'max', 'rodata=on'),
+    'arm64-max-rodata-off': Scenario('arm64', 'test', 'max', 'rodata=off'),
+    'arm64-prod': Scenario('arm64', 'bench', 'max', ''),
+    'arm64-off': Scenario('arm64', 'off', 'max', ''),
+    'x86_64-begin-in-nmi': Scenario('x86_64', 'test', 'max', 'kunit.filter_glob=none'),
+    'arm64-begin-in-nmi': Scenario('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1 '
                            'kunit.filter_glob=none'),
 }
+
+# What else there is: slower, or with a kernel of its own.
+FULL = {
+    'x86_64-smp1': Scenario('x86_64', 'test', smp=1),
+    'x86_64-smp2': Scenario('x86_64', 'test', smp=2),
+    'x86_64-smp8': Scenario('x86_64', 'test', smp=8),
+    'x86_64-nosmap': Scenario('x86_64', 'test', cpu='max,-smap'),
+    'x86_64-nokaslr': Scenario('x86_64', 'test', append='nokaslr'),
+    'x86_64-gcc': Scenario('x86_64', 'test', toolchain='gcc'),
+    'x86_64-voluntary-ubsan': Scenario('x86_64', 'voluntary'),
+    'x86_64-rt': Scenario('x86_64', 'rt'),
+    'x86_64-kasan': Scenario('x86_64', 'kasan'),
+    'x86_64-kcsan': Scenario('x86_64', 'kcsan'),
+    'x86_64-cfi-thinlto': Scenario('x86_64', 'cfi'),
+    'x86_64-lifecycle': Scenario('x86_64', 'lifecycle', append='maxcpus=2'),
+    'arm64-smp1': Scenario('arm64', 'test', smp=1),
+    'arm64-smp2': Scenario('arm64', 'test', smp=2),
+    'arm64-smp8': Scenario('arm64', 'test', smp=8),
+    'arm64-nokaslr': Scenario('arm64', 'test', append='nokaslr'),
+    'arm64-gcc': Scenario('arm64', 'test', toolchain='gcc'),
+    'arm64-16k': Scenario('arm64', '16k'),
+    'arm64-64k': Scenario('arm64', '64k'),
+    'arm64-lpa2': Scenario('arm64', 'lpa2'),
+    'arm64-nopan-voluntary-ubsan': Scenario('arm64', 'voluntary', cpu='cortex-a57'),
+    'arm64-rt': Scenario('arm64', 'rt'),
+    'arm64-kasan': Scenario('arm64', 'kasan'),
+    'arm64-kasan-mte': Scenario('arm64', 'hwtags', machine='mte=on'),
+    'arm64-kcsan': Scenario('arm64', 'kcsan'),
+    'arm64-cfi-scs-thinlto': Scenario('arm64', 'cfi'),
+    'arm64-lifecycle': Scenario('arm64', 'lifecycle', append='maxcpus=2'),
+}
+SCENARIOS = {**QUICK, **FULL}
 
 # These must not survive: what the console shows, in this order.
 DIES = {name: (r'kernel BUG at \S*rare_write\.h|Oops - BUG', r'on_nmi|handle_nmi|handle_overflow',
@@ -60,6 +108,18 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          'cr0': {**PROD, 'misuse_is_fatal': 20},
          'arm64-max-pseudo-nmi': {'rare_write_protect': 17, 'kselftest': 8}}
 
+
+
+def like(config):
+    """The kernel whose expectations hold for a kernel, too."""
+    return config if config in CASES else CONFIGS[config][0]
+
+
+def expected(table, name):
+    """What a table says of a scenario: of it alone, or of its kernel."""
+    return table.get(name, table[like(SCENARIOS[name].config)])
+
+
 # The console must show that the machine is what the scenario is for: {case: pattern}.
 # For PCID: a register dump from inside a window has CR4.PCIDE set and a PCID in CR3.
 PCID = {'cpu.pcid-in-window': r'(?s)inside a window\n(?:(?!CR3: ).)*'
@@ -67,10 +127,22 @@ PCID = {'cpu.pcid-in-window': r'(?s)inside a window\n(?:(?!CR3: ).)*'
 PROOF = {
     'x86_64-bochs-pcid': {**PCID, 'cpu.pti': 'page tables isolation: enabled'},
     'x86_64-bochs-pcid-nopti': {**PCID, 'cpu.nopti': 'page tables isolation: disabled'},
+    **{f'{arch}-lifecycle': {
+        'suspend.slept': r'(?s)PM: suspend entry \(s2idle\).*PM: suspend exit',
+        'starve.refused': r'# [1-9]\d* attempts failed',
+        'kexec.second-kernel': r'(?s)kexec_core: Starting new kernel.*Linux version .*protects',
+    } for arch in ('x86_64', 'arm64')},
+    'x86_64-rt': {'kernel.rt': r'Linux version .* PREEMPT_RT'},
+    'arm64-rt': {'kernel.rt': r'Linux version .* PREEMPT_RT'},
+    'arm64-kasan-mte': {'kernel.mte': 'kasan: KernelAddressSanitizer initialized \\(hw-tags'},
+    'x86_64-kcsan': {'kernel.kcsan': 'kcsan: enabled'},
+    'arm64-kcsan': {'kernel.kcsan': 'kcsan: enabled'},
+    'x86_64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized'},
+    'arm64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized \\(generic'},
 }
 
-# All CPUs of bochs share one core of ours: two are enough. All else is as in QEMU.
-BOCHS = {'smp': 2}
+# How often each CPU but the first goes off and on while others write.
+CYCLES = {'x86_64-max-5level': 70, 'arm64-max': 70}
 
 # Skips that are right: (scenario, suite.case), either a pattern: the reason given.
 SKIPS = {
@@ -78,42 +150,61 @@ SKIPS = {
     ('arm64-max-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
     ('arm64-max-rodata-on', 'rare_write_protect.module_linear_map'):
         'modules are writable in the linear map: rodata=on',
-    **{(f'arm64-{name}', f'rare_write_protect.nmi_{what}'):
-       'a window masks all that this machine has of NMIs'
-       for name in ('cortex-a57', 'neoverse-n1', 'max', 'max-kpti', 'max-rodata-on')
+    **{(name, f'rare_write_protect.nmi_{what}'): 'a window masks all that this machine has of NMIs'
+       for name, (arch, config, _, append, *_) in SCENARIOS.items()
+       if arch == 'arm64' and like(config) == 'test' and 'pseudo_nmi' not in append and
+       'rodata=off' not in append
        for what in ('in_window', 'storm')},
+    ('*-smp1', 'rare_write_protect.hijack_alias'): 'needs two CPUs',
+    ('*-smp1', 'rare_write_protect.no_tearing'): 'needs two CPUs',
+    ('*-smp1', 'kselftest.'): 'no CPU can be switched off',
     ('*-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
     ('*-prod', 'kselftest.'): 'counters need RARE_WRITE_DEBUG',
 }
 
 
-def plan(arch, config, name):
+def second(arch):
+    """The steps of the kernel that a scenario's kernel ends as, and its modules."""
+    return ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit '], ['rare_write_kunit']
+
+
+def plan(name):
     """The steps of a scenario, and the modules that they need."""
+    arch, config, _, append, _, smp, _ = SCENARIOS[name]
+    kind = like(config)
     crash = '/sys/kernel/debug/provoke-crash/DIRECT'
     state = '/sys/module/rare_write_howto/parameters/state'
+    online = '/sys/devices/system/cpu/cpu{}/online'
     if name in DIES:
         return ['insmod /lib/rare_write_kunit.ko ',
                 'write /sys/module/rare_write_kunit/parameters/die_in_nmi 1'], ['rare_write_kunit']
+    steps = []
+    if config == 'lifecycle':
+        # The last of them are not up yet; and then all have seen a night.
+        steps += [f'exec /bin/rare_write_starve {cpu}' for cpu in range(2, smp)]
+        steps += ['write /sys/class/rtc/rtc0/wakealarm +3', 'write /sys/power/state freeze']
     # Every CPU but the first goes and returns: the tests then run on returned CPUs.
-    steps = [f'write /sys/devices/system/cpu/cpu{cpu}/online {on}'
-             for cpu in range(1, BOCHS['smp'] if '-bochs-' in name else 4) for on in (0, 1)]
+    steps += [f'write {online.format(cpu)} {on}' for cpu in range(1, smp) for on in (0, 1)]
     steps += ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',
-             'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
+              'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
     modules = ['rare_write_kunit', 'rare_write_howto', 'lkdtm']
-    if config != 'off':
-        steps += ['cat /sys/kernel/debug/rare_write/regions ', 'exec /bin/rare_write_test ']
-    if config == 'test':
+    if kind != 'off':
+        steps += ['cat /sys/kernel/debug/rare_write/regions ',
+                  f'exec /bin/rare_write_test {CYCLES.get(name, 5)}']
+    if kind == 'test':
         steps.append('cat /sys/kernel/debug/rare_write/counters ')
-        if 'rodata-off' not in name and 'rodata-on' not in name:
+        if 'rodata=' not in append:
             modules.append('rare_write_demo')
             steps += ['insmod /lib/rare_write_demo.ko ',
                       'cat /sys/kernel/debug/rare_write_demo/run ', 'rmmod rare_write_demo ']
     steps.append('rmmod rare_write_howto ')
-    if 'pseudo-nmi' in name:
+    if 'pseudo_nmi' in append:
         return steps, modules
     steps.append('insmod /lib/lkdtm.ko ')
-    if BOOT_LINE.get(name, BOOT_LINE[config]) and 'rodata-off' not in name:
+    if expected(BOOT_LINE, name) and 'rodata=off' not in append:
         steps += [f'kills {crash} WRITE_RARE_WRITE', f'kills {crash} RARE_WRITE']
     else:
         steps += [f'write {crash} WRITE_RARE_WRITE', f'write {crash} RARE_WRITE']
+    if config == 'lifecycle':
+        steps.append('kexec /kernel /second ')
     return steps, modules

@@ -4,7 +4,7 @@
  * event; and what a process sees: nothing. Needs the sample rare_write_howto to
  * be loaded, as something to change, and its file to load it again:
  *
- *	rare_write_test [path/to/rare_write_howto.ko]
+ *	rare_write_test [how often each CPU goes off and on [path/to/rare_write_howto.ko]]
  */
 #ifndef NOLIBC
 #include <fcntl.h>
@@ -168,17 +168,35 @@ struct shared {
 	int stop, attempts, successes;
 };
 
-/* Switch every CPU but the first off and on while the configuration changes. */
-static void hotplug(void)
+/* How many pages hold page tables, those of rare_write() among them; -1: unknown. */
+static long page_tables(void)
+{
+	static const char name[] = "nr_page_table_pages ";
+
+	/* Each CPU counts for itself: have it summed up. */
+	if (put("/proc/sys/vm/stat_refresh", "1") || get("/proc/vmstat") < 0)
+		return -1;
+	for (char *line = text; *line; line = strchr(line, '\n') + 1)
+		if (!memcmp(line, name, sizeof(name) - 1))
+			return atol(line + sizeof(name) - 1);
+	return -1;
+}
+
+/* Switch every CPU but the first off and on, again and again, while the configuration changes. */
+static void hotplug(int cycles)
 {
 	char path[] = "/sys/devices/system/cpu/cpu0/online";
 	char *digit = strchr(path, '0');
 	struct shared *shared;
 	int cpus = 0, ok = 1, status = -1, pid;
+	long tables, after;
 
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		ksft_exit_fail_msg("no memory\n");
+	/* It is there from now on, and so are its page tables. */
+	shared->stop = 0;
+	tables = page_tables();
 	pid = fork();
 	if (!pid) {
 		while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED)) {
@@ -193,16 +211,25 @@ static void hotplug(void)
 		if (get(path) < 0)
 			continue;
 		cpus++;
-		for (int i = 0; i < 20; i++)
+		for (int i = 0; i < cycles; i++)
 			ok = !put(path, "0") && !put(path, "1") && ok;
 	}
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
 	waitpid(pid, &status, 0);
+	/* Those of the process that has ended are given back a little later. */
+	for (int i = 0; i < 100; i++) {
+		after = page_tables();
+		if (after == tables)
+			break;
+		usleep(10000);
+	}
+	ksft_print_msg("%d times off and on, %d of %d writes went well, page tables %ld, then %ld\n",
+		       cpus * cycles, shared->successes, shared->attempts, tables, after);
 	if (!cpus)
 		ksft_test_result_skip("no CPU can be switched off\n");
 	else
 		ksft_test_result(ok && !status && shared->attempts > 0 &&
-				 shared->attempts == shared->successes,
+				 shared->attempts == shared->successes && tables == after,
 				 "windows go on while CPUs go off and on\n");
 }
 
@@ -237,8 +264,8 @@ int main(int argc, char **argv)
 	change();
 	trace();
 	user_memory();
-	hotplug();
-	reload(argc > 1 ? argv[1] : "/lib/rare_write_howto.ko");
+	hotplug(argc > 1 ? atoi(argv[1]) : 5);
+	reload(argc > 2 ? argv[2] : "/lib/rare_write_howto.ko");
 	counters();
 	ksft_finished();
 }
