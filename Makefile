@@ -5,7 +5,9 @@ T := tools/testing/rare_write
 CONFIG ?= test
 TOOLCHAIN ?= clang
 
-export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS
+LINT_DEPS = +gcc-aarch64-linux-gnu sparse coccinelle codespell shellcheck
+
+export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS
 export CONFIG TOOLCHAIN
 
 help:
@@ -16,6 +18,10 @@ help:
 	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, cost-*, lint'
 	@echo '  make check-full [ARCH=...] [ONLY=pattern]'
 	@echo '                                   under every condition: hours, but it resumes'
+	@echo '  make lint                        checkpatch, kernel-doc, sparse, W=1, coccinelle and more'
+	@echo '  make series [KERNEL=6.12]        the patches to send, with a cover letter: build/series'
+	@echo '  make series-check [ARCH=...] [BUILDS=0]'
+	@echo '                                   git am makes the same tree, and each patch builds'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'
@@ -44,12 +50,21 @@ demo: deps
 	@python3 $T/demo.py
 
 check:
-	@$T/deps.sh +gcc-aarch64-linux-gnu
+	@$T/deps.sh $(LINT_DEPS)
 	@python3 $T/check.py
 
 check-full:
-	@$T/deps.sh +gcc-aarch64-linux-gnu
+	@$T/deps.sh $(LINT_DEPS)
 	@python3 $T/check_full.py
+lint:
+	@$T/deps.sh $(LINT_DEPS)
+	@python3 $T/check_lint.py
+
+series: deps
+	@python3 $T/series.py
+
+series-check: deps
+	@python3 $T/series_check.py
 
 bench:
 	@$T/deps.sh +gnuplot-nox
@@ -83,9 +98,9 @@ kernel-obj:
 	@echo '$(CURDIR)/build/$(ARCH)-$(CONFIG)-$(TOOLCHAIN)'
 
 clean:
-	rm -rf build/x86_64-* build/arm64-* build/results build/logs build/model
+	rm -rf build/x86_64-* build/arm64-* build/results build/logs build/model build/series
 
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean
+.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean lint series series-check

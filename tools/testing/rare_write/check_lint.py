@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every file that the kernel build sees passes checkpatch --strict and kernel-doc.
+"""make lint: every file that the kernel build sees passes checkpatch --strict and
+kernel-doc, so does every patch of the series, and all of check_static.py is clean.
 
 A remark that stands has its reason in checkpatch.waivers: how many of which type
 in which file, no more and no fewer. After a change that adds or removes some,
@@ -10,18 +11,21 @@ in which file, no more and no fewer. After a change that adds or removes some,
 corrects the numbers; new types get the reason "?", which is refused until
 somebody writes a better one.
 """
+import collections
 import concurrent.futures
 import os
 import re
 import subprocess
 import sys
 
+import check_static
+import series
 import tree
 from common import HERE, SRC, TOP, captured, die, script
 
 WAIVERS = os.path.join(HERE, 'checkpatch.waivers')
 HEAD = '''# SPDX-License-Identifier: GPL-2.0-only
-# Remarks of checkpatch.pl --strict and of kernel-doc that stand, see check_lint.py.
+# Remarks of checkpatch.pl --strict and other tools that stand, see check_lint.py.
 #
 # TYPE: reason
 #	file, how many
@@ -47,6 +51,32 @@ def remarks(path, patch=False):
     return [(kind, f'line {line}: {text[:60]}') for line, kind, text in found]
 
 
+def series_remarks(topic, path, known):
+    """What checkpatch says about a patch of the series: [(type, line)].
+
+    What it says about a file is judged with that file, where it is known: only what
+    is more than that is new, and what it says about the message.
+    """
+    env = dict(os.environ, LC_ALL='C')
+    status, output = captured(
+        ['scripts/checkpatch.pl', '--strict', '--show-types', '--no-summary', '--color=never',
+         path], cwd=SRC, env=env)
+    found = re.findall(r'^(?:ERROR|WARNING|CHECK):(\w+): (.*)\n(?:#\d+: FILE: (\S+):\d+:)?',
+                       output, re.M)
+    if bool(status) != bool(found):
+        return [('NO_RESULT', output.strip()[:200] or f'status {status}')]
+    allowed = collections.Counter(
+        kind for member in [*topic.files, *(f'patches/6.12/{name}' for name in topic.patches)]
+        for kind, _ in known[member])
+    new = []
+    for kind, text, file in found:
+        if file and allowed[kind]:
+            allowed[kind] -= 1
+        else:
+            new.append((kind, f'{file}: {text[:60]}'))
+    return new
+
+
 def files():
     """The files to look at, relative to the repository; patches among them."""
     ours = subprocess.check_output(
@@ -58,11 +88,25 @@ def files():
 
 
 def everything():
-    """{file: [(type, line)]}, two files at a time."""
+    """{file: [(type, line)]}, two files at a time; patches of the series as series/TOPIC."""
     names = files()
+    ours = tree.overlay_files()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(names, pool.map(
+        found = dict(zip(names, pool.map(
             lambda name: remarks(name, name.endswith('.patch')), names)))
+        for path in check_static.text_files():
+            found.setdefault(path, [])
+        for path, new in zip(ours, pool.map(check_static.maintainer, ours)):
+            found.setdefault(path, []).extend(new)
+        with series.generated() as (out, topics, patches):
+            paths = [os.path.join(out, name) for name in patches]
+            for topic, new in zip(topics, pool.map(
+                    lambda topic, path: series_remarks(topic, path, found), topics, paths)):
+                found[f'series/{topic.name}'] = new
+        for part in check_static.run(set(ours)):
+            for path, new in part.items():
+                found.setdefault(path, []).extend(new)
+    return found
 
 
 def waivers(text):

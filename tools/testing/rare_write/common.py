@@ -28,7 +28,8 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('test'
            'lto': ('prod', 'lto'), 'bench': ('prod', 'bench'),
            **{name: ('test', name) for name in
               ('kasan', 'kcsan', 'voluntary', 'rt', 'cfi', 'lifecycle',
-               '16k', '64k', 'lpa2', 'hwtags')}}
+               '16k', '64k', 'lpa2', 'hwtags')},
+           'lint': ('test', 'bench')}
 # Of these, the one that differs so little that its objects are a good start.
 NEAR = {'off': 'bench', 'cr0': 'test', 'prod': 'bench'}
 TOOLCHAINS = ('clang', 'gcc')

@@ -7,6 +7,7 @@ refused with one clear line, an exit status, and no traceback.
 """
 import contextlib
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -17,6 +18,7 @@ import tempfile
 import time
 
 import check_lint
+import check_static
 from common import HERE, TOP
 
 MAKEFILE = '# SPDX\nVERSION = 6\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
@@ -317,6 +319,91 @@ def lint(_):
     yield 'twice', bad('VOLATILE: so\n\ta.c 2\nVOLATILE: no\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
 
 
+def series(toy):
+    """make series and series-check: (name, did it go as it should)."""
+    topic = 'repo/patches/topics/01-toy'
+    message = 'toy: do it\n\nIt was not done.\n---\n'
+    toy.write(topic, message + '0001-toy.patch\ninclude/linux/\n')
+    toy.write('repo/patches/topics/00-cover', 'A toy\n\nTo play with.\n')
+    toy.git('add', '-A')
+    toy.git('-c', 'user.name=Toy', '-c', 'user.email=toy@localhost', 'commit', '-qm', 'toy')
+
+    def made(**env):
+        return toy.run('series.py', LINUX_TAR=toy.tar, **env)
+
+    def content():
+        return {path.name: path.read_bytes()
+                for path in pathlib.Path(toy.repo, 'build/series/6.12').iterdir()}
+
+    shutil.rmtree(f'{toy.repo}/build', ignore_errors=True)
+    yield 'made', made()[0] == 0
+    first = content()
+    # Neither the day nor the user's settings matter.
+    toy.write('.gitconfig', '[user]\nname = Me\n[format]\nsignature = x\n[core]\nabbrev = 5\n')
+    shutil.rmtree(f'{toy.repo}/build')
+    yield 'same-bytes', made()[0] == 0 and content() == first and len(first) == 2
+    patch = first['0001-toy-do-it.patch'].decode()
+    yield 'patch', ('\nFrom: Toy <toy@localhost>\n' in patch and '+one and a half\n' in patch and
+                    '+new\n' in patch and patch.startswith('From ' + 40 * '0') and
+                    not patch.endswith(subprocess.check_output(['git', 'version'], text=True)[12:]))
+    yield 'cover', b'A toy\n\nTo play with.\n' in first['0000-cover-letter.patch']
+    yield 'kernel', refused(made(KERNEL='7.3'), 'KERNEL=7.3 is unknown')
+    for name, text, why in (
+            ('file-in-no-topic', message + '0001-toy.patch\n', 'in none .*: include/linux/new.h'),
+            ('patch-in-no-topic', message + 'include/linux/\n', 'in none .*: 0001-toy.patch'),
+            ('file-twice', message + '0001-toy.patch\ninclude/linux/\ninclude/linux/new.h\n',
+             'new.h is twice'),
+            ('no-such-file', message + '0001-toy.patch\ninclude/linux/\nmm/no.c\n', 'no mm/no.c'),
+            ('no-message', 'toy: do it\n---\n0001-toy.patch\ninclude/linux/\n', 'is no subject')):
+        toy.write(topic, text)
+        yield name, refused(made(), why)
+    toy.write(topic, message + 'include/linux/new.h\n0001-toy.patch\n')
+
+    def checked():
+        return toy.run('series_check.py', LINUX_TAR=toy.tar, BUILDS='0')
+
+    yield 'check', checked()[0] == 0
+    toy.write(f'{toy.tree}/mm/stray.c', 'stray\n')
+    yield 'check-other-tree', refused(checked(), 'git am makes another tree: .*stray.c')
+    os.remove(f'{toy.tree}/mm/stray.c')
+
+
+def static(toy):
+    """What check_static.py finds where there is something: (name, did it find it)."""
+    def finds(function, good, bad, path='a.c', line=1):
+        """It says something about this line of the bad file, and nothing about the good one."""
+        top = os.path.join(toy.folder, 'static')
+        toy.write(f'static/{path}', good)
+        quiet = not function([path], top)
+        toy.write(f'static/{path}', bad)
+        found = function([path], top).get(path, [])
+        return quiet and any(text.startswith(f'line {line}: ') for _, text in found)
+
+    yield 'spelling', finds(check_static.spelling, '/* the */\n', '/* te' 'h */\n')
+    yield 'shell', finds(check_static.shell, '#!/bin/sh\necho "$1"\n', '#!/bin/sh\necho $1\n',
+                         'a.sh', 2)
+    tag = '// SPDX-License-Identifier: GPL-2.0-only\n'
+    yield 'spdx', finds(check_static.spdx, tag, '// GPL\n')
+    for name, second in (('sorted', '<linux/init.h>'), ('asm-last', '<asm/io.h>')):
+        lines = ['#include <linux/mm.h>\n', f'#include {second}\n']
+        good = lines if name == 'asm-last' else lines[::-1]
+        yield f'includes-{name}', finds(check_static.includes, ''.join(good),
+                                        ''.join(good[::-1]), line=2)
+    use = 'static __wr_rare_type unsigned long x __wr_rare;\nvoid f(void)\n{\n\t%s;\n}\n'
+    for name, store in (('store', 'x = 1'), ('cast', '*(unsigned long *)&x = 1'),
+                        ('call', 'memcpy((void *)&x, p, 8)')):
+        yield f'coccinelle-{name}', finds(check_static.coccinelle, use % 'rare_write(x, 1)',
+                                          use % store, line=4)
+
+    ours, where = {'mm/a.c'}, '../linux-6.12/mm/a.c:3:4:'
+    for name, result, said in (
+            ('warning', (0, f'{where} warning: unused\n'), {'mm/a.c'}),
+            ('error', (2, f'{where} error: no\n'), {'mm/a.c'}),
+            ('others', (0, '../linux-6.12/mm/b.c:3:4: warning: unused\n'), set()),
+            ('broken', (2, 'make: no rule\n'), {'make'})):
+        yield f'compiler-{name}', set(check_static.judge_output([result], ours)) == said
+
+
 def run():
     """Return {name: 'ok' or 'failed...'}."""
     cases = {}
@@ -324,7 +411,7 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint):
+        for part in (trees, builds, runs, lint, series, static):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases

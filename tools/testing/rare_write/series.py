@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make series: what this repository adds to a kernel, as patches to send.
+
+patches/topics has one file for each patch of the series: its message, a line
+"---", and what belongs to it, kernel patches from patches/6.12 and files of
+ours (or whole folders, with a slash at the end). 00-cover is the cover letter.
+
+The same content gives the same bytes: dates are fixed, the author is that of
+the last commit here, and nothing of the user's git settings is used. Nobody's
+Signed-off-by is made up: whoever sends the series signs it, git am --signoff.
+"""
+import contextlib
+import filecmp
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import tree
+from common import BUILD, SRC, TOP, choose, die, script
+
+TOPICS = os.path.join(TOP, 'patches', 'topics')
+FOLDER = os.path.join(BUILD, 'series')
+OUT = os.path.join(FOLDER, '6.12')
+# The day of Linux 6.12. Any other would do.
+DATE = '2024-11-17T12:00:00+0000'
+
+
+class Topic:
+    """One patch of the series."""
+
+    def __init__(self, name):
+        with open(os.path.join(TOPICS, name)) as file:
+            self.message, found, members = file.read().partition('\n---\n')
+        self.name = name
+        self.members = members.split()
+        if not found or not self.members or not re.match(r'\S.*\n\n\S', self.message):
+            die(f'patches/topics/{name} is no subject, message, "---" and list of files')
+        self.patches, self.files = [], []
+
+
+def topics(files, patches):
+    """The topics in order. Each file and each patch belongs to exactly one of them."""
+    found = [Topic(name) for name in sorted(os.listdir(TOPICS)) if name != '00-cover']
+    owner = {}
+    for topic in found:
+        for member in topic.members:
+            mine = [path for path in [*patches, *files]
+                    if path == member or member.endswith('/') and path.startswith(member)]
+            if not mine:
+                die(f'patches/topics/{topic.name}: there is no {member}')
+            for path in mine:
+                if path in owner:
+                    die(f'{path} is twice in patches/topics: in {owner[path]} and in {topic.name}')
+                owner[path] = topic.name
+                (topic.patches if path in patches else topic.files).append(path)
+    if lost := [path for path in [*patches, *files] if path not in owner]:
+        die(f'in none of patches/topics: {" ".join(lost)}')
+    order = [patch for topic in found for patch in topic.patches]
+    if order != patches:
+        die(f'patches/6.12/series and patches/topics differ in the order of their patches: '
+            f'{next(p for p, q in zip(order, patches) if p != q)}')
+    return found
+
+
+def complete():
+    """The topics of this repository."""
+    return topics(tree.overlay_files(), tree.series())
+
+
+def author():
+    """(name, address) of the last commit here: whoever changed it answers for it."""
+    run = subprocess.run(['git', 'log', '-1', '--format=%an%n%ae'], cwd=TOP, text=True,
+                         capture_output=True)
+    if run.returncode:
+        die('this is no git repository with a commit: the series needs an author')
+    return run.stdout.splitlines()
+
+
+def git(folder, *args, **kwargs):
+    """Run git, with nothing of the user's settings; return its output."""
+    name, address = author()
+    env = {key: value for key, value in os.environ.items() if not key.startswith('GIT_')}
+    env.update(LC_ALL='C', GIT_CONFIG_NOSYSTEM='1', GIT_CONFIG_GLOBAL=os.devnull,
+               GIT_CEILING_DIRECTORIES=FOLDER, GIT_AUTHOR_DATE=DATE,
+               GIT_COMMITTER_DATE=DATE)
+    for who in ('AUTHOR', 'COMMITTER'):
+        env[f'GIT_{who}_NAME'], env[f'GIT_{who}_EMAIL'] = name, address
+    run = subprocess.run(['git', *args], cwd=folder, env=env, text=True, capture_output=True,
+                         **kwargs)
+    if run.returncode:
+        die(f'git {args[0]} failed: {" / ".join((run.stderr + run.stdout).splitlines()[-3:])}')
+    return run.stdout
+
+
+def copy(source, target):
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(source, target)
+    shutil.copymode(source, target)
+
+
+def commit(repo, message):
+    git(repo, 'add', '--all', '--force')
+    git(repo, 'commit', '--quiet', '--file=-', '--cleanup=verbatim', input=message.strip() + '\n')
+
+
+def generate(out):
+    """Write the series to a folder; return the topics with the names of their files.
+
+    A repository of the files that are touched is enough: what a patch says of them
+    depends on nothing else, given whole hashes.
+    """
+    found = complete()
+    with open(os.path.join(TOPICS, '00-cover')) as file:
+        cover = file.read().strip()
+    os.makedirs(FOLDER, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as repo:
+        git(repo, 'init', '--quiet', '--initial-branch=series')
+        patched = sorted({path for patch in tree.series() for path in tree.touched(patch)})
+        for path in patched:
+            copy(tree.original(path), os.path.join(repo, path))
+        commit(repo, 'Linux')
+        for topic in found:
+            for patch in topic.patches:
+                git(repo, 'apply', '--index', os.path.join(tree.PATCHES, patch))
+            for path in topic.files:
+                copy(os.path.join(TOP, path), os.path.join(repo, path))
+            commit(repo, topic.message)
+        for path in [*patched, *tree.overlay_files()]:
+            if not filecmp.cmp(os.path.join(repo, path), os.path.join(SRC, path), shallow=False):
+                die(f'{path} of the series is not that of build/linux-6.12')
+        git(repo, 'config', 'branch.series.description', cover)
+        made = git(repo, 'format-patch', '--output-directory', out, '--numbered', '--zero-commit',
+                   '--no-signature', '--full-index', '--cover-letter',
+                   '--cover-from-description=subject', '--subject-prefix=PATCH 6.12',
+                   f'-{len(found)}').split()
+    return found, [os.path.basename(name) for name in made]
+
+
+@contextlib.contextmanager
+def generated():
+    """The series in a folder of its own, for a while."""
+    os.makedirs(FOLDER, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as out:
+        found, names = generate(out)
+        yield out, found, names[1:]
+
+
+def write():
+    """Write the series, the old one replaced; return the names of its patches."""
+    tree.prepare()
+    with generated() as (out, _, names):
+        shutil.rmtree(OUT, ignore_errors=True)
+        shutil.copytree(out, OUT)
+    return names
+
+
+def main():
+    choose('KERNEL', os.environ.get('KERNEL') or '6.12', ('6.12',))
+    names = write()
+    for name in names:
+        print(f'  {name}')
+    print(f'{len(names)} patches and a cover letter: {os.path.relpath(OUT)}')
+
+
+if __name__ == '__main__':
+    script(main)

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make series-check: the series is what it says.
+
+It is applied with git am to the whole pristine tree, and the result is compared
+with the tree that make kernel builds, file by file. Then every patch is built, on
+its own and on both architectures, with all that the test kernel asks for and is
+there yet. What was built is noted and not built again: it can be interrupted.
+
+	make series-check [ARCH=...] [BUILDS=0]
+"""
+import os
+import re
+import shutil
+import sys
+
+import build
+import series
+import tree
+from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, Step, captured, choose, die, logged, script,
+                    write_whole)
+
+# A git repository of the pristine tree, and a second tree of it to build in: what
+# is tried in the first changes no date there. Where the two are to each other is as
+# build/linux-6.12 is to its objects, which is what ccache goes by.
+LINUX = os.path.join(series.FOLDER, 'linux')
+EACH = os.path.join(series.FOLDER, 'linux-6.12')
+MADE = os.path.join(series.FOLDER, 'linux.origin')
+BUILT = os.path.join(series.FOLDER, 'built')
+
+
+def pristine():
+    """Make the repository, from the same source as build/linux-6.12, once: it takes a minute."""
+    with open(tree.ORIGIN) as file:
+        origin = file.read()
+    if os.path.isfile(MADE) and open(MADE).read() == origin:
+        return
+    kind, path = re.match(r'(LINUX_SRC|LINUX_TAR)=(\S+)', origin).groups()
+    for folder in (LINUX, EACH):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+    with Step(f'making a git repository of {os.path.basename(path)}'):
+        status, output = captured(
+            ['rsync', '-a', '--exclude=/.git', f'{path}/', f'{LINUX}/'] if kind == 'LINUX_SRC' else
+            ['tar', 'xf', path, '-C', LINUX, '--strip-components=1'])
+        if status:
+            die(f'{path} cannot be read: {output.splitlines()[-1:]}')
+        series.git(LINUX, 'init', '--quiet', '--initial-branch=pristine')
+        series.commit(LINUX, f'Linux {tree.look(LINUX)[0]}')
+        series.git(LINUX, 'worktree', 'add', '--quiet', '--detach', EACH, 'pristine')
+    write_whole(MADE, origin)
+
+
+def applied(names):
+    """Apply the series to the pristine tree; return the commits, one for each patch."""
+    series.git(LINUX, 'reset', '--quiet', '--hard')
+    series.git(LINUX, 'clean', '-fdxq')
+    series.git(LINUX, 'checkout', '--quiet', '-B', 'series', 'pristine')
+    series.git(LINUX, 'am', '--quiet', '--committer-date-is-author-date',
+               *(os.path.join(series.OUT, name) for name in names))
+    return series.git(LINUX, 'rev-list', '--reverse', 'pristine..series').split()
+
+
+def compare():
+    """The tree that the patches make is the one that is built, to the byte."""
+    # Of no interest: what make lint leaves in the tree.
+    status, output = captured(['diff', '--recursive', '--brief', '--no-dereference',
+                               '--exclude=.git', '--exclude=__pycache__',
+                               '--exclude=.checkpatch-camelcase.*', LINUX, SRC])
+    if status:
+        die(f'git am makes another tree: {" / ".join(output.splitlines()[:5])}')
+
+
+def configure(arch, obj):
+    """Configure with all of the test kernel that is there yet; return what was not."""
+    fragments = [os.path.join(HERE, 'configs', f'{name}.config')
+                 for name in ('base', arch, *CONFIGS['test'])]
+    want = build.wanted(fragments)
+    os.makedirs(obj, exist_ok=True)
+    allconfig = os.path.join(obj, '.allconfig')
+    write_whole(allconfig, ''.join(f'{k}={v}\n' for k, v in sorted(want.items())))
+    logged(build.make_args(arch, 'clang', obj, EACH) +
+           [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'],
+           f'series-config-{arch}.log', 'configuring', env=build.environment())
+    have = build.wanted([os.path.join(obj, '.config')])
+    return {symbol for symbol, value in want.items() if have.get(symbol, 'n') != value}
+
+
+def may_lack(arch):
+    """The symbols that this tree cannot have yet: not written, or without architecture."""
+    kconfigs = ('mm/Kconfig', 'mm/Kconfig.debug', 'samples/Kconfig')
+    text = ''.join(open(os.path.join(EACH, path)).read() for path in kconfigs)
+    ours = {'RARE_WRITE', 'RARE_WRITE_DEBUG', 'RARE_WRITE_KUNIT_TEST', 'SAMPLE_RARE_WRITE'}
+    lacks = {name for name in ours if not re.search(rf'^config {name}$', text, re.M)}
+    folder = {'x86_64': 'x86'}.get(arch, arch)
+    with open(os.path.join(EACH, f'arch/{folder}/Kconfig')) as file:
+        if 'select HAVE_ARCH_RARE_WRITE' not in file.read():
+            lacks |= {'RARE_WRITE', 'RARE_WRITE_DEBUG'}
+    return {f'CONFIG_{name}' for name in lacks}
+
+
+def build_one(arch, name):
+    """Build one kernel in the tree as it is now."""
+    obj = os.path.join(series.FOLDER, f'{arch}-test-clang')
+    lacks, may = configure(arch, obj), may_lack(arch)
+    if lacks != may:
+        die(f'{arch} {name}: the configuration lacks {" ".join(sorted(lacks)) or "nothing"}, '
+            f'expected is: {" ".join(sorted(may)) or "nothing"}')
+    with Step(f'building {arch} {name}'):
+        logged(build.make_args(arch, 'clang', obj, EACH) + [ARCHES[arch]['target'], 'modules'],
+               f'series-build-{arch}.log', f'{arch} {name}: the build', env=build.environment())
+
+
+def build_each(arches, names, commits):
+    """Build each patch for each architecture, unless the same tree was built before."""
+    done = set()
+    if os.path.isfile(BUILT):
+        with open(BUILT) as file:
+            done = set(file.read().splitlines())
+    for name, commit in zip(names, commits):
+        # The content decides, not the message.
+        content = series.git(LINUX, 'rev-parse', f'{commit}^{{tree}}').strip()
+        for arch in arches:
+            if f'{arch} {content}' in done:
+                print(f'  {arch} {name}: built before')
+                continue
+            series.git(EACH, 'checkout', '--quiet', '--detach', commit)
+            build_one(arch, name)
+            with open(BUILT, 'a') as file:
+                file.write(f'{arch} {content}\n')
+            print(f'  {arch} {name}: built', flush=True)
+
+
+def main():
+    arch = os.environ.get('ARCH')
+    arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
+    names = series.write()
+    pristine()
+    with Step('applying the series with git am'):
+        commits = applied(names)
+    if len(commits) != len(names):
+        die(f'git am made {len(commits)} commits of {len(names)} patches')
+    with Step('comparing the trees'):
+        compare()
+    print(f'{len(names)} patches apply with git am, and make the tree of make kernel')
+    if os.environ.get('BUILDS') == '0':
+        return
+    build_each(arches, names, commits)
+    print(f'each of {len(names)} patches builds: {" ".join(arches)}')
+
+
+if __name__ == '__main__':
+    script(main)
