@@ -473,7 +473,7 @@ static void measure_bystanders(void)
 static u64 touch_user(unsigned long addr)
 {
 	u64 start = ticks();
-	u8 byte;
+	u8 byte __maybe_unused;
 
 	for (unsigned int i = 0; i < USER_PAGES; i++)
 		if (get_user(byte, (u8 __user *)(addr + i * PAGE_SIZE)))
