@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""make htmldocs: our pages, as the kernel's own machinery makes them.
+
+A warning about one of our pages, or about a comment that they quote, is an error.
+What it says about other pages is theirs.
+"""
+import glob
+import os
+import re
+import shutil
+
+import build
+import tree
+from common import BUILD, LOGS, SRC, TOP, Step, captured, die, script
+
+OBJ = os.path.join(BUILD, 'htmldocs')
+FOLDER = 'security'
+
+
+def problems(output, ours):
+    """The lines of Sphinx or kernel-doc that are about our files."""
+    names = '|'.join(re.escape(path) for path in ours)
+    # A quoted comment has its own file, but a broken title only that of the page.
+    return [line for line in output.splitlines()
+            if re.search(rf'(?:^|/)(?:{names})(?::|\b.*(?:WARNING|ERROR))', line)]
+
+
+def main():
+    tree.prepare()
+    ours = [path for path in tree.overlay_files() if path.endswith(('.rst', '.h'))]
+    pages = [path for path in ours if path.endswith('.rst')]
+    env = dict(build.environment(), LC_ALL='C.UTF-8')
+    # Otherwise what did not change is not read, and nothing is said about it.
+    shutil.rmtree(f'{OBJ}/Documentation/output', ignore_errors=True)
+    os.makedirs(OBJ, exist_ok=True)
+    with Step('making the pages'):
+        status, output = captured(['make', '-C', SRC, f'O={OBJ}', 'htmldocs',
+                                   f'SPHINXDIRS={FOLDER}'], env=env)
+    os.makedirs(LOGS, exist_ok=True)
+    with open(os.path.join(LOGS, 'htmldocs.log'), 'w') as log:
+        log.write(output)
+    if status:
+        die(f'make htmldocs failed, see build/logs/htmldocs.log: {output.splitlines()[-1:]}')
+    if said := problems(output, ours):
+        die(f'{len(said)} warnings about our pages: {" / ".join(said[:5])}')
+    for page in pages:
+        name = os.path.basename(page)[:-4]
+        found = glob.glob(f'{OBJ}/Documentation/output/**/{name}.html', recursive=True)
+        if not found:
+            die(f'there is no page of {page}')
+        print(os.path.relpath(found[0], TOP))
+
+
+if __name__ == '__main__':
+    script(main)
