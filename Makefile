@@ -22,6 +22,8 @@ help:
 	@echo '  make series [KERNEL=6.12]        the patches to send, with a cover letter: build/series'
 	@echo '  make series-check [ARCH=...] [BUILDS=0]'
 	@echo '                                   git am makes the same tree, and each patch builds'
+	@echo '  make series-try LINUX_SRC=folder what of it applies to another kernel, and what does not'
+	@echo '  make htmldocs                    the pages about it; a warning is an error'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'
@@ -60,11 +62,19 @@ lint:
 	@$T/deps.sh $(LINT_DEPS)
 	@python3 $T/check_lint.py
 
+htmldocs:
+	@$T/deps.sh +python3-sphinx
+	@python3 $T/htmldocs.py
+
 series: deps
 	@python3 $T/series.py
 
 series-check: deps
 	@python3 $T/series_check.py
+
+series-try:
+	@$T/deps.sh git python3
+	@python3 $T/series_try.py
 
 bench:
 	@$T/deps.sh +gnuplot-nox
@@ -98,9 +108,9 @@ kernel-obj:
 	@echo '$(CURDIR)/build/$(ARCH)-$(CONFIG)-$(TOOLCHAIN)'
 
 clean:
-	rm -rf build/x86_64-* build/arm64-* build/results build/logs build/model build/series
+	rm -rf build/x86_64-* build/arm64-* build/results build/logs build/model build/series build/htmldocs
 
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean lint series series-check
+.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try

@@ -19,6 +19,7 @@ import time
 
 import check_lint
 import check_static
+import htmldocs
 from common import HERE, TOP
 
 MAKEFILE = '# SPDX\nVERSION = 6\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
@@ -367,6 +368,35 @@ def series(toy):
     yield 'check-other-tree', refused(checked(), 'git am makes another tree: .*stray.c')
     os.remove(f'{toy.tree}/mm/stray.c')
 
+    def tried(text):
+        """Try it on a tree with another mm/old.c: (exit status, report)."""
+        source = toy.source('other', 13)
+        if text is None:
+            os.remove(f'{source}/mm/old.c')
+            toy.write('other/mm/sub/old.c', '')
+        else:
+            toy.write('other/mm/old.c', text)
+        process = toy.start('series_try.py', LINUX_SRC=source)
+        return process.communicate(timeout=60)[0], process.returncode
+
+    lines = [f'line {number}\n' for number in range(12)]
+    toy.write('repo/patches/6.12/0001-toy.patch', '--- a/mm/old.c\n+++ b/mm/old.c\n@@ -4,6 +4,7 @@\n' +
+              ''.join(' ' + line for line in lines[3:6]) + '+new\n' +
+              ''.join(' ' + line for line in lines[6:9]))
+    for name, text, status, said in (
+            ('applies', ''.join(lines), 0, r'^applies: 01-toy: toy: do it\n    applies: mm/old.c$'),
+            ('offset', 'more\n' + ''.join(lines), 0, 'applies with an offset of 1: mm/old.c'),
+            ('conflict', ''.join(lines[:5] + lines[6:]), 1,
+             r'CONFLICT: mm/old.c, 1 hunks\n {6}@@ -4,6 \+4,7 @@\n(.*\n)+'
+             r' {6}look at: line 5: line 4\n(.*\n)+ {6}look at: gone: line 5\n'),
+            ('gone', None, 1, r'there is no mm/old.c\n +look at: mm/sub/old.c')):
+        report, ended = tried(text)
+        yield f'try-{name}', ended == status and re.search(said, report, re.M) is not None
+    yield 'try-nothing', refused(toy.run('series_try.py'), 'say which tree')
+    toy.write('repo/include/linux/new.h', '#include <linux/gone.h>\n')
+    report, ended = tried(''.join(lines))
+    yield 'try-header', ended == 1 and 'new.h includes <linux/gone.h>, which is not' in report
+
 
 def static(toy):
     """What check_static.py finds where there is something: (name, did it find it)."""
@@ -402,6 +432,14 @@ def static(toy):
             ('others', (0, '../linux-6.12/mm/b.c:3:4: warning: unused\n'), set()),
             ('broken', (2, 'make: no rule\n'), {'make'})):
         yield f'compiler-{name}', set(check_static.judge_output([result], ours)) == said
+
+    pages = ['Documentation/security/rare-write.rst', 'include/linux/rare_write.h']
+    for name, line, ours in (
+            ('page', '/x/Documentation/security/rare-write.rst:7: WARNING: undefined label', True),
+            ('comment', "/x/include/linux/rare_write.h:98: warning: 'ptr' not described", True),
+            ('other-page', '/x/Documentation/security/ipe.rst:8: WARNING: unknown document', False),
+            ('no-warning', '  PARSE   include/linux/rare_write.h', False)):
+        yield f'htmldocs-{name}', bool(htmldocs.problems(line, pages)) == ours
 
 
 def run():
