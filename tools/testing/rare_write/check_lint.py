@@ -92,6 +92,7 @@ def everything():
     names = files()
     ours = tree.overlay_files()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        static = pool.submit(lambda: list(check_static.run(set(ours))))
         found = dict(zip(names, pool.map(
             lambda name: remarks(name, name.endswith('.patch')), names)))
         for path in check_static.text_files():
@@ -103,7 +104,7 @@ def everything():
             for topic, new in zip(topics, pool.map(
                     lambda topic, path: series_remarks(topic, path, found), topics, paths)):
                 found[f'series/{topic.name}'] = new
-        for part in check_static.run(set(ours)):
+        for part in static.result():
             for path, new in part.items():
                 found.setdefault(path, []).extend(new)
     return found
@@ -194,9 +195,11 @@ def main():
         tree.prepare()
         return refresh()
     cases = run()
-    for case, state in cases.items():
-        print(f'{case}: {state}')
-    return any(state != 'ok' for state in cases.values())
+    bad = {case: state for case, state in cases.items() if state != 'ok'}
+    for case, state in bad.items():
+        print(f'not ok: {case}: {state}')
+    print(f'{len(cases) - len(bad)} passed, {len(bad)} failed')
+    return bool(bad)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,8 @@
 """make series-check: the series is what it says.
 
 It is applied with git am to the whole pristine tree, and the result is compared
-with the tree that make kernel builds, file by file. Then every patch is built, on
+with the tree that make kernel builds, file by file; the series uses no CONFIG_
+symbol that no Kconfig file defines. Then every patch is built, on
 its own and on both architectures, with all that the test kernel asks for and is
 there yet. What was built is noted and not built again: it can be interrupted.
 
@@ -69,6 +70,14 @@ def compare():
                                '--exclude=.checkpatch-camelcase.*', LINUX, SRC])
     if status:
         die(f'git am makes another tree: {" / ".join(output.splitlines()[:5])}')
+
+
+def symbols():
+    """What the series uses, Kconfig knows: checkkconfigsymbols.py compares before and after."""
+    status, output = captured([sys.executable, 'scripts/checkkconfigsymbols.py',
+                               '--diff', 'pristine..series'], cwd=LINUX)
+    if status or output.strip():
+        die(f'checkkconfigsymbols.py says: {" / ".join(output.split()[:8]) or status}')
 
 
 def configure(arch, obj):
@@ -143,6 +152,8 @@ def main():
     with Step('comparing the trees'):
         compare()
     print(f'{len(names)} patches apply with git am, and make the tree of make kernel')
+    with Step('looking for undefined symbols'):
+        symbols()
     if os.environ.get('BUILDS') == '0':
         return
     build_each(arches, names, commits)

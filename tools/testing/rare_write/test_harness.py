@@ -96,6 +96,8 @@ class Toy:
         """A kernel tree; return its path."""
         self.write(f'{name}/Makefile', MAKEFILE.format(minor))
         self.write(f'{name}/mm/old.c', 'one\ntwo\n')
+        self.write(f'{name}/scripts/checkkconfigsymbols.py',
+                   'import os\nprint(os.environ.get("TOY_SYMBOL", ""))\n')
         return os.path.join(self.folder, name)
 
     def pack(self, name, tar):
@@ -360,10 +362,11 @@ def series(toy):
         yield name, refused(made(), why)
     toy.write(topic, message + 'include/linux/new.h\n0001-toy.patch\n')
 
-    def checked():
-        return toy.run('series_check.py', LINUX_TAR=toy.tar, BUILDS='0')
+    def checked(**env):
+        return toy.run('series_check.py', LINUX_TAR=toy.tar, BUILDS='0', **env)
 
     yield 'check', checked()[0] == 0
+    yield 'check-symbols', refused(checked(TOY_SYMBOL='NOT_THERE'), 'symbols.py says: NOT_THERE')
     toy.write(f'{toy.tree}/mm/stray.c', 'stray\n')
     yield 'check-other-tree', refused(checked(), 'git am makes another tree: .*stray.c')
     os.remove(f'{toy.tree}/mm/stray.c')
