@@ -58,6 +58,7 @@ check:
 check-full:
 	@$T/deps.sh $(LINT_DEPS)
 	@python3 $T/check_full.py
+
 lint:
 	@$T/deps.sh $(LINT_DEPS)
 	@python3 $T/check_lint.py
