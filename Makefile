@@ -24,6 +24,7 @@ help:
 	@echo '                                   git am makes the same tree, and each patch builds'
 	@echo '  make series-try LINUX_SRC=folder what of it applies to another kernel, and what does not'
 	@echo '  make htmldocs                    the pages about it; a warning is an error'
+	@echo '  make attack [ARCH=...]           of these, all attacks on write-rare data'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'
@@ -77,6 +78,10 @@ series-try:
 	@$T/deps.sh git python3
 	@python3 $T/series_try.py
 
+attack:
+	@$T/deps.sh +gcc-aarch64-linux-gnu
+	@ONLY='*-attack' python3 $T/check.py
+
 bench:
 	@$T/deps.sh +gnuplot-nox
 	@python3 $T/bench.py
@@ -114,4 +119,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try
+.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack

@@ -20,11 +20,14 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/rare_write.h>
+#include <linux/rare_write_audit.h>
 #include <linux/rare_write_debug.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <asm/sections.h>
+
+#include "rare_write.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/rare_write.h>
@@ -47,22 +50,7 @@ EXPORT_SYMBOL_GPL(rare_write_image);
 __wr_rare_type unsigned long rare_write_probe __wr_rare = 0x7261726577726974;
 EXPORT_SYMBOL_GPL(rare_write_probe);
 
-/*
- * A module's region, which this page follows. It is sealed with the region but
- * is no part of it: no write that a user of rare_write() was tricked into can
- * change what is accepted.
- */
-struct rare_write_region {
-	const volatile struct rare_write_region *next;
-	u64 self;		/* the alias entry for this page */
-	struct module *mod;
-	unsigned long start;
-	unsigned long size;
-	u64 entry[];		/* the alias entries for the region's pages */
-};
-
-/* Changed under module_mutex, read with interrupts off or under RCU. */
-static __wr_rare_type struct rare_write_region * __wr_rare_type rare_write_regions __wr_rare_core;
+__wr_rare_type struct rare_write_region * __wr_rare_type rare_write_regions __wr_rare_core;
 
 /*
  * The alias entry for what decides about what is accepted: write-rare for the
@@ -357,6 +345,7 @@ void rare_write_report(void)
 	pr_info(ARCH_RARE_WRITE_NAME " protects %zu KiB of the kernel%s\n", size / SZ_1K,
 		arch_rare_write_modules_sealed() ? ", and modules" :
 		"; modules are writable in the linear map (see rodata=full)");
+	rare_write_audit_boot();
 }
 
 #ifdef CONFIG_DEBUG_FS

@@ -21,11 +21,9 @@
 #include <linux/rare_write_debug.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
-#include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #ifdef CONFIG_X86_LOCAL_APIC
 #include <asm/apic.h>
-#include <asm/trap_pf.h>
 #endif
 
 struct big {
@@ -348,14 +346,10 @@ static struct kunit_suite api_suite = {
 
 #ifdef CONFIG_RARE_WRITE
 
+#include "rare_write_test.h"
+
 static unsigned long victim = 0x1234;	/* plain memory: must not change */
 static const unsigned long rodata_victim = 0x5678;
-
-/* The first address behind the write-rare region of the kernel. */
-static unsigned long region_end(void)
-{
-	return rare_write_image.start + rare_write_image.size;
-}
 
 /* What a wrong write aims at, so that the test can see that it missed. */
 static unsigned long target, target_before;
@@ -438,14 +432,6 @@ static void do_linear_map(void)
 {
 	write_to((unsigned long)page_address(vmalloc_to_page((void *)&v64)) +
 		 offset_in_page(&v64));
-}
-
-/* The page behind this module's region says what is in the region. */
-static unsigned long module_end(void)
-{
-	const struct module_memory *mem = &THIS_MODULE->mem[MOD_RARE_WRITE];
-
-	return (unsigned long)mem->base + mem->size - PAGE_SIZE;
 }
 
 static void do_behind_module(void)
@@ -549,73 +535,26 @@ static const struct misuse misuses[] = {
 	{ "bug_inside", do_bug_inside },
 };
 
-static int call_and_survive(void *func)
+static void call_misuse(void *misuse)
 {
-	((void (*)(void))func)();
-	/* Being here is the failure. Do not leave a window behind it. */
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
-}
-
-static void nothing(void *unused)
-{
-}
-
-/* Is this CPU as it should be: no alias, interrupts on, windows open and close? */
-static void expect_usable(struct kunit *test, int cpu)
-{
-	KUNIT_EXPECT_FALSE(test, irqs_disabled());
-	/* Goes through an interrupt there. */
-	KUNIT_EXPECT_EQ(test, smp_call_function_single(cpu, nothing, NULL, 1), 0);
-	if (IS_ENABLED(CONFIG_RARE_WRITE_DEBUG))
-		KUNIT_EXPECT_EQ(test, rare_write_debug_private(cpu), 0);
-}
-
-/* Runs in an interrupt on the CPU of the oops. */
-static void write_there(void *loaded)
-{
-	*(bool *)loaded = static_key_enabled(&rare_write_protected) &&
-			  __arch_rare_write_loaded(__arch_rare_write_tables());
-	rare_write(v32, 0xfee1);
+	((const struct misuse *)misuse)->func();
 }
 
 static void misuse_is_fatal(struct kunit *test)
 {
 	const struct misuse *misuse = test->param_value;
-	/* Another CPU if there is one: it must still answer interrupts afterwards. */
-	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
-	struct task_struct *task;
-	bool dead, loaded = true;
+	unsigned int cpu = cpu_to_die_on();
 	u64 v64_before = v64;
 	unsigned long on_stack = 0x9abc, now;
 	unsigned long over = *(unsigned long *)(region_end() - 8);
 
-	if (cpu >= nr_cpu_ids)
-		cpu = raw_smp_processor_id();
-	task = kthread_create_on_cpu(call_and_survive, misuse->func, cpu, "misuse/%u");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	get_task_struct(task);
 	heap = kunit_kzalloc(test, sizeof(*heap), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, heap);
 	stack = &on_stack;
 	target_readable = false;
 
-	pr_info("rare_write-expect-begin: %s /%s/\n", misuse->name,
-		misuse->func == do_bad_source ? "UNABLE|[Uu]nable to handle|general protection" :
-		"kernel BUG at|Oops - BUG");
-	wake_up_process(task);
-	for (int i = 0; i < 5000 && !READ_ONCE(task->exit_state); i++)
-		usleep_range(1000, 2000);
-	dead = READ_ONCE(task->exit_state);
-	/* The end of the oops is printed by the dying task; let it finish. */
-	msleep(20);
-	pr_info("rare_write-expect-end: %s\n", misuse->name);
-
-	KUNIT_EXPECT_TRUE(test, dead);
-	if (!dead)
-		kthread_stop(task);
-	put_task_struct(task);
+	KUNIT_EXPECT_TRUE(test, dies(call_misuse, (void *)misuse, cpu, misuse->name,
+				     misuse->func == do_bad_source ? DIES_OF_FAULT : DIES_OF_BUG));
 
 	KUNIT_EXPECT_EQ(test, v64, v64_before);
 	KUNIT_EXPECT_EQ(test, victim, 0x1234);
@@ -627,10 +566,6 @@ static void misuse_is_fatal(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, now, target_before);
 	}
 	expect_usable(test, cpu);
-	rare_write(v32, 0);
-	KUNIT_EXPECT_EQ(test, smp_call_function_single(cpu, write_there, &loaded, 1), 0);
-	KUNIT_EXPECT_FALSE(test, loaded);
-	KUNIT_EXPECT_EQ(test, v32, 0xfee1);
 }
 
 static void misuse_name(const struct misuse *misuse, char *desc)
@@ -679,133 +614,6 @@ static struct kunit_suite misuse_suite = {
 
 /* What this suite attacks is the alias; the CR0 toggle would fail it, rightly. */
 #if defined(CONFIG_RARE_WRITE_DEBUG) && defined(CONFIG_HAVE_ARCH_RARE_WRITE_MEMCPY)
-
-static int protect_init(struct kunit *test)
-{
-	if (!static_key_enabled(&rare_write_protected))
-		kunit_skip(test, "nothing is protected: rodata=off");
-	return 0;
-}
-
-/* What a refused store tells: where, and that it was a write. */
-struct fault {
-	bool hit;
-	unsigned long addr;
-	bool write;
-};
-
-#ifdef CONFIG_X86
-/* CR2 has no access type, but the kernel traces the error code. */
-static DEFINE_PER_CPU(unsigned long, fault_code);
-static struct tracepoint *fault_tracepoint;
-
-static void see_fault(void *unused, unsigned long addr, struct pt_regs *regs, unsigned long code)
-{
-	raw_cpu_write(fault_code, code);
-}
-
-static void find_tracepoint(struct tracepoint *tp, void *unused)
-{
-	if (!strcmp(tp->name, "page_fault_kernel"))
-		fault_tracepoint = tp;
-}
-
-static int protect_suite_init(struct kunit_suite *suite)
-{
-	for_each_kernel_tracepoint(find_tracepoint, NULL);
-	/* Without tracepoints no fault shows that it was a write: tests fail. */
-	return fault_tracepoint ? tracepoint_probe_register(fault_tracepoint, see_fault, NULL) : 0;
-}
-
-static void protect_suite_exit(struct kunit_suite *suite)
-{
-	if (fault_tracepoint)
-		tracepoint_probe_unregister(fault_tracepoint, see_fault, NULL);
-	tracepoint_synchronize_unregister();
-}
-#else
-static int protect_suite_init(struct kunit_suite *suite)
-{
-	return 0;
-}
-
-static void protect_suite_exit(struct kunit_suite *suite)
-{
-}
-#endif
-
-static struct fault store(unsigned long addr, int size)
-{
-	struct fault fault = {};
-	u64 val = 0x6666666666666666;
-	unsigned long flags;
-
-	/* Nothing else may fault before the registers are read. */
-	local_irq_save(flags);
-	pagefault_disable();
-#ifdef CONFIG_X86
-	raw_cpu_write(fault_code, 0);
-#endif
-	switch (size) {
-	case 1:
-		__put_kernel_nofault((u8 *)addr, &val, u8, failed);
-		break;
-	case 2:
-		__put_kernel_nofault((u16 *)addr, &val, u16, failed);
-		break;
-	case 4:
-		__put_kernel_nofault((u32 *)addr, &val, u32, failed);
-		break;
-	case 8:
-		__put_kernel_nofault((u64 *)addr, &val, u64, failed);
-		break;
-	}
-	goto out;
-failed:
-	fault.hit = true;
-#ifdef CONFIG_X86
-	fault.addr = native_read_cr2();
-	fault.write = raw_cpu_read(fault_code) & X86_PF_WRITE;
-#elif defined(CONFIG_ARM64)
-	fault.addr = read_sysreg(far_el1);
-	fault.write = read_sysreg(esr_el1) & ESR_ELx_WNR;
-#endif
-out:
-	pagefault_enable();
-	local_irq_restore(flags);
-	return fault;
-}
-
-static void expect_refused(struct kunit *test, unsigned long addr)
-{
-	for (int size = 1; size <= 8; size *= 2) {
-		struct fault fault = store(addr, size);
-
-		KUNIT_EXPECT_TRUE_MSG(test, fault.hit, "%d bytes at %px", size, (void *)addr);
-		KUNIT_EXPECT_EQ(test, fault.addr, addr);
-		KUNIT_EXPECT_TRUE(test, fault.write);
-	}
-}
-
-static unsigned long linear_map_of(const volatile void *var)
-{
-	return (unsigned long)page_address(vmalloc_to_page((void *)var)) + offset_in_page(var);
-}
-
-static unsigned long alias_of(const volatile void *var)
-{
-	return rare_write_debug_alias() + offset_in_page(var);
-}
-
-static unsigned long all_private(void)
-{
-	unsigned long sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum |= rare_write_debug_private(cpu);
-	return sum;
-}
 
 /* P1: every page of the kernel's region and of this module's. */
 static void nothing_writable_at_rest(struct kunit *test)
@@ -1216,82 +1024,6 @@ static void no_mismatches(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rare_write_debug_mismatches(), before);
 }
 
-#define HIJACKS	20000
-
-static struct {
-	unsigned long addr, attempts, hits;
-	bool stop;
-} hijack;
-
-static int hijacker(void *unused)
-{
-	while (!READ_ONCE(hijack.stop)) {
-		if (!store(hijack.addr, 8).hit)
-			hijack.hits++;
-		WRITE_ONCE(hijack.attempts, hijack.attempts + 1);
-		if (!(hijack.attempts & 63))
-			cond_resched();
-	}
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
-}
-
-static int windower(void *count)
-{
-	u64 windows = 0;
-
-	while (!kthread_should_stop()) {
-		scoped_guard(rare_write) {
-			for (int i = 0; i < 64; i++)
-				__rare_write(v64, windows);
-		}
-		WRITE_ONCE(*(u64 *)count, ++windows);
-		cond_resched();
-	}
-	return 0;
-}
-
-/* P2: CPU a writes, CPU b attacks a's alias; each ordered pair of four CPUs. */
-static void hijack_alias(struct kunit *test)
-{
-	int a, b, pairs = 0;
-
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "needs two CPUs");
-	for_each_online_cpu(a) {
-		for_each_online_cpu(b) {
-			struct task_struct *writer, *attacker;
-			u64 windows = 0;
-
-			if (a == b || a > 3 || b > 3)
-				continue;
-			memset(&hijack, 0, sizeof(hijack));
-			hijack.addr = alias_of(&v64);
-			writer = kthread_create_on_cpu(windower, &windows, a, "windower/%u");
-			KUNIT_ASSERT_FALSE(test, IS_ERR(writer));
-			attacker = kthread_create_on_cpu(hijacker, NULL, b, "hijacker/%u");
-			KUNIT_ASSERT_FALSE(test, IS_ERR(attacker));
-			wake_up_process(writer);
-			wake_up_process(attacker);
-			for (int i = 0; i < 20000; i++) {
-				if (READ_ONCE(hijack.attempts) >= HIJACKS &&
-				    READ_ONCE(windows) >= 100)
-					break;
-				usleep_range(1000, 2000);
-			}
-			WRITE_ONCE(hijack.stop, true);
-			kthread_stop(attacker);
-			kthread_stop(writer);
-			KUNIT_EXPECT_GE(test, hijack.attempts, HIJACKS);
-			KUNIT_EXPECT_GE(test, windows, 100);
-			KUNIT_EXPECT_EQ(test, hijack.hits, 0);
-			pairs++;
-		}
-	}
-	kunit_info(test, "%d pairs, at least %d attempts each\n", pairs, HIJACKS);
-}
-
 static int tear_writer(void *unused)
 {
 	while (!kthread_should_stop()) {
@@ -1301,6 +1033,8 @@ static int tear_writer(void *unused)
 		rare_write(v32, ~0U);
 		rare_write(v16, 0);
 		rare_write(v16, 0xffff);
+		rare_write(v8, 0);
+		rare_write(v8, 0xff);
 		/* Halves of a split store are close together: make them many. */
 		scoped_guard(rare_write) {
 			for (int i = 0; i < 500; i++)
@@ -1324,6 +1058,7 @@ static void no_tearing(struct kunit *test)
 	rare_write(v64, 0);
 	rare_write(v32, 0);
 	rare_write(v16, 0);
+	rare_write(v8, 0);
 	writer = kthread_create_on_cpu(tear_writer, NULL, cpu, "tear/%u");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(writer));
 	wake_up_process(writer);
@@ -1339,8 +1074,9 @@ static void no_tearing(struct kunit *test)
 		for (int i = 0; i < 1000; i++) {
 			u32 r32 = v32;
 			u16 r16 = v16;
+			u8 r8 = v8;
 
-			torn += (r32 && ~r32) || (r16 && r16 != 0xffff);
+			torn += (r32 && ~r32) || (r16 && r16 != 0xffff) || (r8 && r8 != 0xff);
 		}
 		cond_resched();
 	}
@@ -1502,7 +1238,6 @@ static struct kunit_case protect_cases[] = {
 	KUNIT_CASE(nmi_in_window),
 	KUNIT_CASE_SLOW(nmi_storm),
 	KUNIT_CASE(no_mismatches),
-	KUNIT_CASE_SLOW(hijack_alias),
 	KUNIT_CASE_SLOW(no_tearing),
 	KUNIT_CASE_SLOW(no_lost_update),
 	KUNIT_CASE_SLOW(no_lost_exchange),
@@ -1512,9 +1247,9 @@ static struct kunit_case protect_cases[] = {
 
 static struct kunit_suite protect_suite = {
 	.name = "rare_write_protect",
-	.suite_init = protect_suite_init,
-	.suite_exit = protect_suite_exit,
-	.init = protect_init,
+	.suite_init = see_faults,
+	.suite_exit = see_no_more_faults,
+	.init = skip_unprotected,
 	.test_cases = protect_cases,
 };
 

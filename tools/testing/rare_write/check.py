@@ -23,7 +23,7 @@ import test_harness
 import tree
 import vm
 from common import ARCHES, BUILD, SRC, STOPPED, Step, choose, die, script
-from scenarios import (ALIAS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS, SKIPS,
+from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS, SKIPS,
                        expected, plan, second)
 
 
@@ -58,6 +58,8 @@ def gadgets(obj):
                          r'class_rare_write_\w+)$', re.M)
     files = [os.path.join(obj, 'vmlinux')] + [
         build.module(obj, m) for m in ('rare_write_kunit', 'rare_write_howto', 'lkdtm')]
+    if attack := build.module(obj, 'rare_write_attack'):
+        files.append(attack)
     names = [subprocess.check_output(['llvm-nm-19', file], text=True) for file in files]
     if not all(' T ' in n or ' t ' in n for n in names):
         return {'symbols.gadgets': 'failed: no symbols to look at'}
@@ -117,6 +119,11 @@ def judge(name, run):
                                'rare_write_demo:    FAILED' not in run.text else 'failed')
     if name in ALIAS:
         cases['boot.paging-levels'] = 'ok' if f'the alias        {ALIAS[name]}' in run.text else 'failed'
+
+    if name in AUDITS:
+        said = re.findall(r'^audit: (ok|FAILED): ', run.text, re.M)
+        cases['audit.verdicts'] = ('ok' if said == AUDITS[name] else
+                                   f'failed: {" ".join(said)}, not {" ".join(AUDITS[name])}')
 
     for case, pattern in PROOF.get(name, {}).items():
         cases[case] = 'ok' if re.search(pattern, run.text) else f'failed: no {pattern}'

@@ -28,6 +28,7 @@ COLUMNS = (
     ('interface', r'(second-kernel\.)?rare_write\.'),
     ('misuse', r'(second-kernel\.)?(misuse_is_fatal|rare_write_misuse)\.'),
     ('protection', r'(second-kernel\.)?rare_write_protect\.'),
+    ('attacks', r'(rare_write_attack|direct_by_helper|deputy)\.'),
     ('kselftest', r'kselftest\.'),
     ('LKDTM', r'lkdtm\.'),
     ('console, steps, the rest', ''),
@@ -104,7 +105,9 @@ def write_table(results):
     with open(TABLE, 'w', newline='') as file:
         out = csv.writer(file, lineterminator='\n')
         out.writerow(['condition', 'kernel', 'machine', *(title for title, _ in COLUMNS)])
-        out.writerows(row(name, results[name]) for name in SCENARIOS if name in results)
+        # The attacks on a machine are a boot of their own, but no condition of their own.
+        out.writerows(row(name, {**results[name], **results.get(f'{name}-attack', {})})
+                      for name in SCENARIOS if name in results and not name.endswith('-attack'))
         out.writerow(['made with', f'Linux {version}',
                       '; '.join((first_line('clang-19', '--version'),
                                  first_line('qemu-system-x86_64', '--version'))),

@@ -8,7 +8,7 @@ Each file in mutants/ is a patch to the patched kernel tree, under a header:
 
         Arch: x86_64 arm64
         Build: module           the window is inlined into the test: build that alone
-        Killed-by: suite.case   or console, kselftest, compile.case
+        Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets, boot.line
         Scenario: begin-in-nmi  if it is not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
 
@@ -49,6 +49,10 @@ class Mutant:
         self.scenario = fields.get('Scenario', '')
         self.cpu = fields.get('CPU')
 
+    def module(self):
+        """The one that has the test."""
+        return 'rare_write_attack' if 'attack' in self.killer else 'rare_write_kunit'
+
     def apply(self):
         """Change the tree; tree.apply() changes it back."""
         with tempfile.TemporaryDirectory(dir=BUILD) as stage:
@@ -66,7 +70,7 @@ class Mutant:
 
 
 def compile_it(arch, obj, mutant):
-    target = (['mm/tests/rare_write_kunit.ko'] if mutant.build == 'module' else
+    target = ([f'mm/tests/{mutant.module()}.ko'] if mutant.build == 'module' else
               [ARCHES[arch]['target'], 'modules'])
     logged(build.make_args(arch, 'clang', obj) + target, f'mutant-{mutant.name}-{arch}.log',
            f'building mutant {mutant.name}', env=build.environment())
@@ -77,7 +81,9 @@ def run(arch, obj, mutant):
     if mutant.killer.startswith('compile.'):
         state = check_readers.run(arch).get(mutant.killer.removeprefix('compile.'))
         return {'ok': 'SURVIVES', None: 'no such test'}.get(state, 'killed')
-    name, steps, modules = f'mutant-{mutant.name}-{arch}', None, ['rare_write_kunit']
+    if mutant.killer == 'symbols.gadgets':
+        return 'SURVIVES' if check.gadgets(obj)[mutant.killer] == 'ok' else 'killed'
+    name, steps, modules = f'mutant-{mutant.name}-{arch}', None, [mutant.module()]
     append = f'kunit.filter_glob={mutant.killer}'
     if mutant.scenario == 'begin-in-nmi':
         append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi'].append
@@ -85,8 +91,10 @@ def run(arch, obj, mutant):
     elif mutant.killer == 'kselftest':
         steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
         modules = ['rare_write_howto']
+    elif mutant.killer == 'boot.line':
+        append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:
-        steps = ['insmod /lib/rare_write_kunit.ko ']
+        steps = [f'insmod /lib/{mutant.module()}.ko ']
     files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
     files['/bin/rare_write_test'] = build.program(
         arch, obj, os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_test.c'))
@@ -97,6 +105,9 @@ def run(arch, obj, mutant):
     if mutant.scenario == 'begin-in-nmi':
         cases = check.judge_death(f'{arch}-begin-in-nmi', boot)
         return 'SURVIVES' if set(cases.values()) == {'ok'} else 'killed'
+    if mutant.killer == 'boot.line':
+        line = scenarios.BOOT_LINE['x86_64-rodata-off']
+        return 'SURVIVES' if line in boot.text else 'killed'
     cases = console.results(boot.text)
     if mutant.killer == 'kselftest':
         seen = {case: state for case, state in cases.items() if case.startswith('kselftest.')}

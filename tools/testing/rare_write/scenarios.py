@@ -79,7 +79,25 @@ FULL = {
     'arm64-cfi-scs-thinlto': Scenario('arm64', 'cfi'),
     'arm64-lifecycle': Scenario('arm64', 'lifecycle', append='maxcpus=2'),
 }
+
+# What the attacks run under, in boots of their own: `make attack`. Not with pseudo-NMIs, as above.
+ATTACKED = ('x86_64-qemu64-pti', 'x86_64-max-5level', 'x86_64-bochs-pcid', 'arm64-cortex-a57',
+            'arm64-max', 'arm64-max-rodata-on')
+# Two CPUs are needed from the start.
+ATTACKED_TOO = ('x86_64-qemu64', 'x86_64-max-4level', 'arm64-neoverse-n1', 'arm64-max-kpti',
+                *(name for name in FULL if not name.endswith(('-smp1', '-lifecycle'))))
+
+
+def attacked(names):
+    """The same machines, to attack."""
+    return {f'{name}-attack': what._replace(append=f'{what.append} rare_write_audit'.strip())
+            for name, what in {**QUICK, **FULL}.items() if name in names}
+
+
+QUICK.update(attacked(ATTACKED))
+FULL.update(attacked(ATTACKED_TOO))
 SCENARIOS = {**QUICK, **FULL}
+ATTACKS = tuple(name for name in SCENARIOS if name.endswith('-attack'))
 
 # These must not survive: what the console shows, in this order.
 DIES = {name: (r'kernel BUG at \S*rare_write\.h|Oops - BUG', r'on_nmi|handle_nmi|handle_overflow',
@@ -95,6 +113,7 @@ BOOT_LINE = {
     'x86_64-rodata-off': 'rare_write: nothing is protected: rodata=off',
     'arm64-max-rodata-off': 'rare_write: nothing is protected: rodata=off',
     'arm64-max-rodata-on': 'modules are writable in the linear map',
+    'arm64-max-rodata-on-attack': 'modules are writable in the linear map',
 }
 
 # Where the alias is tells how many levels of page tables the kernel really uses.
@@ -103,11 +122,12 @@ ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 # How many cases of each suite must run, by scenario or by its kernel.
 OFF = {'rare_write': 12}
 PROD = {**OFF, 'misuse_is_fatal': 23, 'rare_write_misuse': 2, 'kselftest': 8}
-CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
+CASES = {'test': {**PROD, 'rare_write_protect': 16}, 'bench': PROD, 'off': OFF,
          # Without what needs an alias.
          'cr0': {**PROD, 'misuse_is_fatal': 20},
-         'arm64-max-pseudo-nmi': {'rare_write_protect': 17, 'kselftest': 8}}
-
+         'arm64-max-pseudo-nmi': {'rare_write_protect': 16, 'kselftest': 8},
+         **{name: {'rare_write_attack': 10, 'direct_by_helper': 6, 'deputy': 122}
+            for name in ATTACKS}}
 
 
 def like(config):
@@ -144,6 +164,13 @@ PROOF = {
 # How often each CPU but the first goes off and on while others write.
 CYCLES = {'x86_64-max-5level': 70, 'arm64-max': 70}
 
+# What each audit must say. With rodata=on it must find the modules' pages in the linear map.
+AUDIT_STEP = 'cat /sys/kernel/debug/rare_write/audit '
+AUDITS = {name: ['ok'] * 5 for name in ATTACKS}
+AUDITS['arm64-max-rodata-on-attack'] = ['ok', 'FAILED', 'FAILED', 'FAILED', 'ok']
+PROOF.update({name: {**PROOF.get(name, {}), 'boot.audit': r'\] rare_write: audit: ok: \d+ pages'}
+              for name in AUDITS})
+
 # Skips that are right: (scenario, suite.case), either a pattern: the reason given.
 SKIPS = {
     ('x86_64-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
@@ -155,7 +182,6 @@ SKIPS = {
        if arch == 'arm64' and like(config) == 'test' and 'pseudo_nmi' not in append and
        'rodata=off' not in append
        for what in ('in_window', 'storm')},
-    ('*-smp1', 'rare_write_protect.hijack_alias'): 'needs two CPUs',
     ('*-smp1', 'rare_write_protect.no_tearing'): 'needs two CPUs',
     ('*-smp1', 'kselftest.'): 'no CPU can be switched off',
     ('*-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
@@ -168,6 +194,15 @@ def second(arch):
     return ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit '], ['rare_write_kunit']
 
 
+def attacks(name):
+    """The steps of the attacks: audits before, between and after all loading of modules."""
+    unloaded = '/sys/module/rare_write_attack/parameters/unloaded'
+    params = 'attempts=10000' if '-bochs-' in name else ''
+    return [AUDIT_STEP, f'insmod /lib/rare_write_attack.ko {params}', AUDIT_STEP,
+            'insmod /lib/rare_write_howto.ko ', AUDIT_STEP, 'rmmod rare_write_howto ',
+            AUDIT_STEP, f'write {unloaded} 1', 'rmmod rare_write_attack ', AUDIT_STEP]
+
+
 def plan(name):
     """The steps of a scenario, and the modules that they need."""
     arch, config, _, append, _, smp, _ = SCENARIOS[name]
@@ -178,6 +213,8 @@ def plan(name):
     if name in DIES:
         return ['insmod /lib/rare_write_kunit.ko ',
                 'write /sys/module/rare_write_kunit/parameters/die_in_nmi 1'], ['rare_write_kunit']
+    if name in AUDITS:
+        return attacks(name), ['rare_write_attack', 'rare_write_howto']
     steps = []
     if config == 'lifecycle':
         # The last of them are not up yet; and then all have seen a night.

@@ -1,0 +1,899 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attacks on write-rare data, as KUnit tests in a module: what somebody tries who
+ * can write kernel memory, or who has a user of rare_write() write for him.
+ *
+ * The promises P1 to P12 are listed in Documentation/security/rare-write.rst.
+ */
+#include <kunit/test.h>
+#include <linux/ftrace.h>
+#include <linux/highmem.h>
+#include <linux/kprobes.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/rare_write.h>
+#include <linux/rare_write_audit.h>
+#include <linux/rcupdate.h>
+#include <linux/set_memory.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "rare_write_test.h"
+
+static unsigned int attempts = 100000;
+module_param(attempts, uint, 0400);
+MODULE_PARM_DESC(attempts, "how often each CPU attacks each other one's window");
+
+static __wr_rare_type u64 victim __wr_rare;
+static __wr_rare_type u64 other_page[PAGE_SIZE / sizeof(u64)] __wr_rare __aligned(PAGE_SIZE);
+
+/* Hijack: one CPU writes, and all others write to the address of its alias. */
+
+struct hijacker {
+	struct task_struct *task;
+	unsigned long attempts;		/* of which these */
+	unsigned long inside;		/* began and ended in the same open window */
+	unsigned long hits;		/* did not fault */
+	unsigned long odd;		/* faulted for another reason */
+};
+
+static struct {
+	struct task_struct *task;
+	u64 windows;
+	u64 open;			/* number of the window that is open, or 0 */
+	bool stop;
+} writer;
+
+static int open_windows(void *unused)
+{
+	while (!kthread_should_stop()) {
+		writer.windows++;
+		scoped_guard(rare_write) {
+			__rare_write(victim, writer.windows);
+			/* Who sees this sees a window with its alias... */
+			smp_store_mb(writer.open, writer.windows);
+			for (int i = 0; i < 256; i++)
+				__rare_write(victim, writer.windows);
+			/* ...and that goes only after who looks can know. */
+			smp_store_mb(writer.open, 0);
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static void attempt(struct hijacker *mine)
+{
+	unsigned long addr = alias_of(&victim);
+	u64 open = smp_load_acquire(&writer.open); /* before the attempt */
+	struct fault fault = store(addr, 8);
+
+	smp_mb(); /* look again after the attempt */
+	if (open && open == READ_ONCE(writer.open))
+		mine->inside++;
+	if (!fault.hit)
+		mine->hits++;
+	else if (fault.addr != addr || !fault.write)
+		mine->odd++;
+	WRITE_ONCE(mine->attempts, mine->attempts + 1);
+}
+
+static int hijack_alias(void *mine)
+{
+	while (!READ_ONCE(writer.stop)) {
+		for (int i = 0; i < 64; i++)
+			attempt(mine);
+		cond_resched();
+	}
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+/* P2: with each of four CPUs as the writer, each of the others attacks. */
+static void hijack(struct kunit *test)
+{
+	struct hijacker hijackers[4];
+	int a, b, pairs = 0;
+	unsigned long inside = ULONG_MAX;
+	bool enough;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	for_each_online_cpu(a) {
+		if (a >= ARRAY_SIZE(hijackers))
+			break;
+		memset(&writer, 0, sizeof(writer));
+		memset(hijackers, 0, sizeof(hijackers));
+		writer.task = kthread_create_on_cpu(open_windows, NULL, a, "windows/%u");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(writer.task));
+		wake_up_process(writer.task);
+		for_each_online_cpu(b) {
+			if (b >= ARRAY_SIZE(hijackers) || b == a)
+				continue;
+			hijackers[b].task = kthread_create_on_cpu(hijack_alias, &hijackers[b], b,
+								  "rare_hijack/%u");
+			KUNIT_ASSERT_FALSE(test, IS_ERR(hijackers[b].task));
+			wake_up_process(hijackers[b].task);
+		}
+		for (int i = 0; i < 100000; i++) {
+			enough = READ_ONCE(writer.windows) >= 100;
+			for (b = 0; b < ARRAY_SIZE(hijackers); b++)
+				if (hijackers[b].task)
+					enough &= READ_ONCE(hijackers[b].attempts) >= attempts &&
+						  READ_ONCE(hijackers[b].inside) >= attempts / 10;
+			if (enough)
+				break;
+			usleep_range(1000, 2000);
+		}
+		WRITE_ONCE(writer.stop, true);
+		for (b = 0; b < ARRAY_SIZE(hijackers); b++)
+			if (hijackers[b].task)
+				kthread_stop(hijackers[b].task);
+		kthread_stop(writer.task);
+
+		KUNIT_EXPECT_GE(test, writer.windows, 100);
+		KUNIT_EXPECT_EQ(test, victim, writer.windows);
+		for (b = 0; b < ARRAY_SIZE(hijackers); b++) {
+			if (!hijackers[b].task)
+				continue;
+			KUNIT_EXPECT_GE(test, hijackers[b].attempts, attempts);
+			KUNIT_EXPECT_GE(test, hijackers[b].inside, attempts / 10);
+			KUNIT_EXPECT_EQ(test, hijackers[b].hits, 0);
+			KUNIT_EXPECT_EQ(test, hijackers[b].odd, 0);
+			inside = min(inside, hijackers[b].inside);
+			pairs++;
+		}
+	}
+	kunit_info(test, "%d pairs, each at least %u attempts and %lu in an open window\n",
+		   pairs, attempts, inside);
+}
+
+/* P3: the first thing after a window is a store to where the alias was. */
+static void hijack_on_same_cpu(struct kunit *test)
+{
+	unsigned long hits = 0, odd = 0, lost = 0, flags;
+	unsigned long addr = alias_of(&victim);
+
+	for (unsigned int i = 0; i < attempts; i++) {
+		struct fault fault;
+
+		/* Nothing in between, that might flush the TLB. */
+		local_irq_save(flags);
+		if (i & 1) {
+			rare_write(victim, i);
+		} else {
+			scoped_guard(rare_write) {
+				__rare_write(other_page[1], i);
+				__rare_write(victim, i);
+			}
+		}
+		fault = store(addr, 8);
+		local_irq_restore(flags);
+		hits += !fault.hit;
+		odd += fault.hit && (fault.addr != addr || !fault.write);
+		lost += victim != i;
+		if (!(i & 63))
+			cond_resched();
+	}
+	KUNIT_EXPECT_EQ(test, hits, 0);
+	KUNIT_EXPECT_EQ(test, odd, 0);
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	KUNIT_EXPECT_EQ(test, all_private(), 0);
+}
+
+/* Confused deputy: each way to write, and each place that it must not write to. */
+
+static const u8 junk[16] = "fifteen letters";
+
+static void with_write(unsigned long dst, size_t len)
+{
+	rare_write(*(__wr_rare_type u64 *)dst, 666);
+}
+
+static void with_write_inside(unsigned long dst, size_t len)
+{
+	rare_write_begin();
+	__rare_write(victim, victim);
+	__rare_write(*(__wr_rare_type u64 *)dst, 666);
+}
+
+static void with_copy(unsigned long dst, size_t len)
+{
+	rare_write_copy(*(__wr_rare_type u8 (*)[1UL << 56])dst, junk, len);
+}
+
+static void with_copy_inside(unsigned long dst, size_t len)
+{
+	rare_write_begin();
+	__rare_write(victim, victim);
+	__rare_write_copy(*(__wr_rare_type u8 (*)[1UL << 56])dst, junk, len);
+}
+
+static void with_fill(unsigned long dst, size_t len)
+{
+	rare_write_fill(*(__wr_rare_type u8 (*)[sizeof(junk)])dst, 0x66);
+}
+
+static void with_str(unsigned long dst, size_t len)
+{
+	rare_write_str(*(__wr_rare_type char (*)[sizeof(junk)])dst, junk);
+}
+
+static void with_release(unsigned long dst, size_t len)
+{
+	rare_write_release(*(__wr_rare_type u64 *)dst, 666);
+}
+
+static void with_assign_pointer(unsigned long dst, size_t len)
+{
+	rare_assign_pointer(*(void * __wr_rare_type *)dst, (void *)junk);
+}
+
+static void with_xchg(unsigned long dst, size_t len)
+{
+	rare_xchg(*(__wr_rare_type u64 *)dst, 666);
+}
+
+/* What the target holds, so that an exchange would take place. */
+static u64 expected;
+
+static void with_cmpxchg(unsigned long dst, size_t len)
+{
+	rare_cmpxchg(*(__wr_rare_type u64 *)dst, expected, 666);
+}
+
+struct call {
+	const char *name;
+	void (*func)(unsigned long dst, size_t len);
+	bool bytes;	/* may start anywhere, else is promised to be aligned */
+	bool has_len;
+};
+
+static const struct call calls[] = {
+	{ "write", with_write },
+	{ "write_inside", with_write_inside },
+	{ "copy", with_copy, .bytes = true, .has_len = true },
+	{ "copy_inside", with_copy_inside, .bytes = true, .has_len = true },
+	{ "fill", with_fill, .bytes = true },
+	{ "str", with_str, .bytes = true },
+	{ "release", with_release },
+	{ "assign_pointer", with_assign_pointer },
+	{ "xchg", with_xchg },
+	{ "cmpxchg", with_cmpxchg },
+};
+
+static const u64 rodata[2] = { 0x5678, 0x9abc };
+static u64 *heap, *stack;
+
+static unsigned long text_address(void)
+{
+	return (unsigned long)rare_write_lookup & ~7UL;
+}
+
+static unsigned long rodata_address(void)
+{
+	return (unsigned long)rodata;
+}
+
+/* Beside the entry that windows use: nothing else writes here. */
+static unsigned long page_table_address(void)
+{
+	return (unsigned long)(__arch_rare_write_tables_of(0).ptep + 1);
+}
+
+static unsigned long heap_address(void)
+{
+	return (unsigned long)heap;
+}
+
+static unsigned long stack_address(void)
+{
+	return (unsigned long)stack;
+}
+
+static unsigned long user_address(void)
+{
+	return 0x400000;
+}
+
+static unsigned long null_address(void)
+{
+	return 0;
+}
+
+static unsigned long victim_address(void)
+{
+	return (unsigned long)&victim;
+}
+
+static unsigned long linear_address(void)
+{
+	return linear_map_of(&victim);
+}
+
+struct target {
+	const char *name;
+	unsigned long (*address)(void);
+	bool over;		/* all but the last byte is where it may be */
+	bool wraps;		/* over the end of the address space */
+};
+
+static const struct target targets[] = {
+	{ "text", text_address },
+	{ "rodata", rodata_address },
+	{ "page_table", page_table_address },
+	{ "heap", heap_address },
+	{ "stack", stack_address },
+	{ "user", user_address },
+	{ "null", null_address },
+	{ "linear_map", linear_address },
+	{ "behind_kernel", region_end },
+	{ "behind_module", module_end },
+	{ "over_end_of_kernel", region_end, .over = true },
+	{ "over_end_of_module", module_end, .over = true },
+	{ "wrapping", victim_address, .wraps = true },
+};
+
+struct wrong {
+	const struct call *call;
+	unsigned long dst;
+	size_t len;
+};
+
+static void do_wrong(void *arg)
+{
+	struct wrong *wrong = arg;
+
+	wrong->call->func(wrong->dst, wrong->len);
+}
+
+/* Is @call refused for @len bytes at @dst, with what is at @watch as it was? */
+static bool refused(const struct call *call, const char *name, unsigned long dst, size_t len,
+		    unsigned long watch, unsigned int cpu, bool by_fault)
+{
+	struct wrong wrong = { call, dst, len };
+	u64 before[2], after[2];
+	bool readable = !copy_from_kernel_nofault(before, (void *)watch, sizeof(before));
+
+	expected = before[0];
+	if (!dies(do_wrong, &wrong, cpu, name, by_fault ? DIES_OF_FAULT : DIES_OF_BUG))
+		return false;
+	if (readable == !!copy_from_kernel_nofault(after, (void *)watch, sizeof(after)))
+		return false;
+	return !readable || !memcmp(before, after, sizeof(before));
+}
+
+struct pair {
+	const struct call *call;
+	const struct target *target;
+};
+
+/* P6: the whole product of ways and places. */
+static void deputy(struct kunit *test)
+{
+	const struct pair *pair = test->param_value;
+	const struct call *call = pair->call;
+	const struct target *target = pair->target;
+	unsigned int cpu = cpu_to_die_on();
+	u64 on_stack[2] = { 0xdef0, 0x1234 };
+	unsigned long start, watch;
+	char name[64];
+
+	heap = kunit_kzalloc(test, sizeof(junk), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, heap);
+	stack = on_stack;
+	snprintf(name, sizeof(name), "%s_to_%s", call->name, target->name);
+
+	watch = target->address();
+	start = watch;
+	if (target->over)
+		start -= (call->bytes ? sizeof(junk) : sizeof(u64)) - 1;
+	/*
+	 * A way to write that was promised an aligned object asks about its first
+	 * byte only. The rest is behind the alias, where nothing is mapped.
+	 */
+	KUNIT_EXPECT_TRUE(test, refused(call, name, start, target->wraps ? 8 - start : sizeof(junk),
+					watch, cpu, target->over && !call->bytes));
+	expect_usable(test, cpu);
+}
+
+static const void *deputy_gen_params(const void *prev, char *desc)
+{
+	static struct pair pair;
+
+	if (!prev)
+		pair = (struct pair){ calls, targets };
+	else
+		pair.target++;
+	/* The last target is the one that not every call can have. */
+	if (pair.target->wraps && !pair.call->has_len)
+		pair.target++;
+	if (pair.target == targets + ARRAY_SIZE(targets)) {
+		pair.target = targets;
+		if (++pair.call == calls + ARRAY_SIZE(calls))
+			return NULL;
+	}
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s_to_%s", pair.call->name, pair.target->name);
+	return &pair;
+}
+
+/*
+ * P12: where the region of a module was that is gone. Not a test case, since it
+ * takes a module that comes after this one and goes before it: ask for it here.
+ */
+static unsigned long unloaded;
+
+static int see_module_go(struct notifier_block *nb, unsigned long event, void *module)
+{
+	const struct module_memory *mem = &((struct module *)module)->mem[MOD_RARE_WRITE];
+
+	if (event == MODULE_STATE_GOING && mem->size)
+		unloaded = (unsigned long)mem->base;
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block see_modules = { .notifier_call = see_module_go };
+
+static int attack_unloaded(const char *val, const struct kernel_param *kp)
+{
+	bool all = true;
+	char name[64];
+
+	if (!unloaded)
+		return -ENOENT;
+	for (int i = 0; i < ARRAY_SIZE(calls); i++) {
+		snprintf(name, sizeof(name), "%s_to_unloaded", calls[i].name);
+		all &= refused(&calls[i], name, unloaded, sizeof(junk), unloaded, cpu_to_die_on(),
+			       false);
+	}
+	pr_info("the unloaded module's region was %s\n", all ? "refused" : "ACCEPTED");
+	return all ? 0 : -EIO;
+}
+
+static const struct kernel_param_ops unloaded_ops = { .set = attack_unloaded };
+
+module_param_cb(unloaded, &unloaded_ops, NULL, 0200);
+MODULE_PARM_DESC(unloaded, "write here to attack the region of the module that went last");
+
+/* Audit: it must find what is there, and nothing if there is nothing. */
+
+static struct rare_write_audit audit;
+
+/* How many of the mappings it found are of @page, at @addr, by @cpu's tables? */
+static int found(unsigned long addr, unsigned long page, int cpu)
+{
+	int count = 0;
+
+	for (int i = 0; i < min(audit.writable, ARRAY_SIZE(audit.found)); i++)
+		count += audit.found[i].addr == addr && audit.found[i].page == page &&
+			 audit.found[i].cpu == cpu;
+	return count;
+}
+
+/* Where modules are writable in the linear map, the audit must say so. */
+static unsigned long writable_at_rest(void)
+{
+	return rare_write_debug_modules_sealed() ? 0 : audit.in_modules;
+}
+
+static void expect_nothing_new(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, rare_write_audit(&audit), 0);
+	KUNIT_EXPECT_EQ(test, audit.writable, writable_at_rest());
+	KUNIT_EXPECT_EQ(test, audit.missing, 0);
+	KUNIT_EXPECT_EQ(test, audit.foreign, 0);
+}
+
+/* P1, P3: all page tables there are, and all write-rare pages in them. */
+static void audit_at_rest(struct kunit *test)
+{
+	unsigned long mine = THIS_MODULE->mem[MOD_RARE_WRITE].size / PAGE_SIZE;
+
+	expect_nothing_new(test);
+	KUNIT_EXPECT_GE(test, mine, 3);
+	KUNIT_EXPECT_GE(test, audit.in_modules, mine);
+	/* At least a page that may be written, and one for what that rests on. */
+	KUNIT_EXPECT_GE(test, audit.pages, audit.in_modules + 2);
+	KUNIT_EXPECT_GE(test, audit.mappings, 2 * audit.pages);
+	KUNIT_EXPECT_EQ(test, found((unsigned long)&victim & PAGE_MASK,
+				    (unsigned long)&victim & PAGE_MASK, -1), 0);
+	rare_write(victim, 1);
+	expect_nothing_new(test);
+}
+
+/*
+ * A writable mapping made on purpose is found, and can be used: who maps pages of
+ * his choice is beyond what this protects from.
+ */
+static void audit_finds_vmap(struct kunit *test)
+{
+	unsigned long own[] = { (unsigned long)&other_page, (unsigned long)&rare_write_probe };
+	struct page *pages[] = { vmalloc_to_page((void *)own[0]), virt_to_page(lm_alias(own[1])) };
+
+	for (int i = 0; i < ARRAY_SIZE(pages); i++) {
+		void *addr = vmap(&pages[i], 1, VM_MAP, PAGE_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, addr);
+		KUNIT_EXPECT_EQ(test, rare_write_audit(&audit), 0);
+		KUNIT_EXPECT_EQ(test, audit.writable, writable_at_rest() + 1);
+		KUNIT_EXPECT_EQ(test, found((unsigned long)addr, own[i] & PAGE_MASK, -1), 1);
+		KUNIT_EXPECT_FALSE(test, store((unsigned long)addr + offset_in_page(own[i]),
+					       8).hit);
+		KUNIT_EXPECT_EQ(test, *(volatile u64 *)own[i], 0x6666666666666666);
+		vunmap(addr);
+		expect_nothing_new(test);
+	}
+}
+
+/* The same in the private tables of each CPU, where a window has its alias and beside it. */
+static void audit_finds_private(struct kunit *test)
+{
+	u64 entry = __arch_rare_write_entry(PFN_PHYS(vmalloc_to_pfn((void *)&victim)));
+	unsigned long page = (unsigned long)&victim & PAGE_MASK;
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		struct arch_rare_write_tables tables = __arch_rare_write_tables_of(cpu);
+
+		for (int i = 0; i < 2; i++) {
+			WRITE_ONCE(tables.ptep[i], __pte(entry));
+			KUNIT_EXPECT_EQ(test, rare_write_audit(&audit), 0);
+			WRITE_ONCE(tables.ptep[i], __pte(0));
+			KUNIT_EXPECT_EQ(test, audit.writable, writable_at_rest() + 1);
+			KUNIT_EXPECT_EQ(test, found(rare_write_debug_alias() + i * PAGE_SIZE, page,
+						    cpu), 1);
+		}
+#ifdef CONFIG_X86
+		{
+			pgd_t *pgd = __va(tables.cr3 & PTE_PFN_MASK);
+
+			/* Present it is not: no CPU will follow it. */
+			WRITE_ONCE(pgd[1], __pgd(_PAGE_RW));
+			KUNIT_EXPECT_EQ(test, rare_write_audit(&audit), 0);
+			WRITE_ONCE(pgd[1], __pgd(0));
+			KUNIT_EXPECT_EQ(test, audit.foreign, 1);
+		}
+#endif
+	}
+	expect_nothing_new(test);
+}
+
+/* Direct writes, by what the kernel has to write with. */
+
+static unsigned long helper_target;
+
+static void by_memcpy(void *unused)
+{
+	memcpy((void *)helper_target, junk, sizeof(junk));
+}
+
+static void by_memset(void *unused)
+{
+	memset((void *)helper_target, 0x66, 256);
+}
+
+static void by_atomic_add(void *unused)
+{
+	atomic64_add(1, (atomic64_t *)helper_target);
+}
+
+static void by_cmpxchg(void *unused)
+{
+	atomic64_cmpxchg((atomic64_t *)helper_target, victim, 666);
+}
+
+static void by_set_bit(void *unused)
+{
+	set_bit(63, (unsigned long *)helper_target);
+}
+
+static void by_strscpy(void *unused)
+{
+	strscpy((char *)helper_target, junk, sizeof(junk));
+}
+
+static const struct helper {
+	const char *name;
+	void (*func)(void *unused);
+} helpers[] = {
+	{ "memcpy", by_memcpy },
+	{ "memset", by_memset },
+	{ "atomic_add", by_atomic_add },
+	{ "cmpxchg", by_cmpxchg },
+	{ "set_bit", by_set_bit },
+	{ "strscpy", by_strscpy },
+};
+
+static void helper_name(const struct helper *helper, char *desc)
+{
+	strscpy(desc, helper->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(helper, helpers, helper_name);
+
+/* P1: the write faults, at the address of the object. */
+static void direct_by_helper(struct kunit *test)
+{
+	const struct helper *helper = test->param_value;
+	unsigned int cpu = cpu_to_die_on();
+	u64 before = victim;
+	char pattern[80];
+
+	helper_target = (unsigned long)&victim;
+	snprintf(pattern, sizeof(pattern), "(for address: |at virtual address )%016lx",
+		 helper_target);
+	KUNIT_EXPECT_TRUE(test, dies(helper->func, NULL, cpu, helper->name, pattern));
+	KUNIT_EXPECT_EQ(test, victim, before);
+	expect_usable(test, cpu);
+}
+
+/* The address of a function that modules are not given. */
+static void *function(struct kunit *test, const char *name)
+{
+	struct kprobe probe = { .symbol_name = name };
+	void *addr;
+
+	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
+	addr = probe.addr;
+	unregister_kprobe(&probe);
+	return addr;
+}
+
+static void direct_by_nofault(struct kunit *test)
+{
+	typeof(copy_to_kernel_nofault) *copy = function(test, "copy_to_kernel_nofault");
+	struct page *page = vmalloc_to_page((void *)&victim);
+	u64 before = victim;
+	void *mapped;
+
+	KUNIT_EXPECT_EQ(test, copy((void *)&victim, junk, 8), -EFAULT);
+	KUNIT_EXPECT_EQ(test, copy((void *)&rare_write_probe, junk, 8), -EFAULT);
+	if (rare_write_debug_modules_sealed()) {
+		KUNIT_EXPECT_EQ(test, copy((void *)linear_map_of(&victim), junk, 8), -EFAULT);
+		mapped = kmap_local_page(page);
+		KUNIT_EXPECT_EQ(test, copy(mapped + offset_in_page(&victim), junk, 8), -EFAULT);
+		kunmap_local(mapped);
+	}
+	KUNIT_EXPECT_EQ(test, victim, before);
+}
+
+/*
+ * set_memory_rw() changes page tables, which is beyond what this protects from.
+ * For the kernel's region it refuses all the same; for a module it does what its
+ * name says, and the audit tells.
+ */
+static void direct_by_set_memory(struct kunit *test)
+{
+	typeof(set_memory_rw) *rw = function(test, "set_memory_rw");
+	typeof(set_memory_ro) *ro = function(test, "set_memory_ro");
+	unsigned long addr = (unsigned long)&victim & PAGE_MASK;
+
+	rw((unsigned long)&rare_write_probe & PAGE_MASK, 1);
+	expect_refused(test, (unsigned long)&rare_write_probe);
+	expect_nothing_new(test);
+
+	KUNIT_EXPECT_EQ(test, rw(addr, 1), 0);
+	KUNIT_EXPECT_FALSE(test, store((unsigned long)&victim, 8).hit);
+	KUNIT_EXPECT_EQ(test, rare_write_audit(&audit), 0);
+	KUNIT_EXPECT_GT(test, audit.writable, writable_at_rest());
+	KUNIT_EXPECT_EQ(test, found(addr, addr, -1), 1);
+
+	KUNIT_EXPECT_EQ(test, ro(addr, 1), 0);
+	expect_refused(test, (unsigned long)&victim);
+	expect_nothing_new(test);
+}
+
+/* Order: what was written before is seen before, P10. */
+
+#define MESSAGES	20000
+
+struct message {
+	unsigned long plain;
+	struct message *next;
+};
+
+static __wr_rare_type u64 payload __wr_rare;
+static __wr_rare_type u64 flag __wr_rare;
+static struct message * __wr_rare_type head __wr_rare;
+static struct message *messages;
+
+static int publish(void *unused)
+{
+	for (u64 i = 1; i <= MESSAGES; i++) {
+		rare_write(payload, i);
+		rare_write_release(flag, i);
+		WRITE_ONCE(messages[i - 1].plain, i);
+		rare_assign_pointer(head, &messages[i - 1]);
+		if (!(i & 63))
+			cond_resched();
+	}
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+static void published_in_order(struct kunit *test)
+{
+	unsigned long early = 0, back = 0, changes = 0, end = jiffies + 60 * HZ;
+	unsigned int cpu = cpu_to_die_on();
+	struct task_struct *task;
+	struct message *last = NULL, *seen;
+	u64 ready, value, before = 0;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	messages = kunit_kcalloc(test, MESSAGES, sizeof(*messages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, messages);
+	rare_write(payload, 0);
+	rare_write(flag, 0);
+	rare_write(head, NULL);
+	task = kthread_create_on_cpu(publish, NULL, cpu, "publish/%u");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	wake_up_process(task);
+	do {
+		ready = smp_load_acquire(&flag); /* pairs with rare_write_release() */
+		value = payload;
+		early += value < ready;
+		back += ready < before;
+		before = ready;
+
+		rcu_read_lock();
+		seen = rcu_dereference_check(*(struct message __rcu **)&head, true);
+		if (seen != last) {
+			early += seen->plain != seen - messages + 1;
+			back += seen < last;
+			changes++;
+			last = seen;
+		}
+		rcu_read_unlock();
+		cond_resched();
+	} while (ready < MESSAGES && time_before(jiffies, end));
+	kthread_stop(task);
+	rare_write(head, NULL);
+	KUNIT_EXPECT_EQ(test, ready, MESSAGES);
+	KUNIT_EXPECT_EQ(test, early, 0);
+	KUNIT_EXPECT_EQ(test, back, 0);
+	KUNIT_EXPECT_GT(test, changes, 100);
+}
+
+/* Faults inside, P8: what traces the code in a window runs in the window. */
+
+static struct {
+	u32 __user *user;
+	int count;
+	long access;
+	u64 private;
+	struct fault fault;
+} traced;
+
+static noinline notrace void try_all(void)
+{
+	u32 val;
+
+	traced.access = copy_from_user_nofault(&val, traced.user, sizeof(val));
+	traced.private = rare_write_debug_private(raw_smp_processor_id());
+	traced.fault = store((unsigned long)&victim, 8);
+	traced.count++;
+}
+
+static noinline void called_inside(void)
+{
+	OPTIMIZER_HIDE_VAR(traced.count);
+}
+
+/* Not for ftrace, or the probe would be one of its calls and no exception. */
+static noinline notrace void probed_inside(void)
+{
+	OPTIMIZER_HIDE_VAR(traced.count);
+}
+
+static int on_probe(struct kprobe *probe, struct pt_regs *regs)
+{
+	try_all();
+	return 0;
+}
+
+static void on_call(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+		    struct ftrace_regs *fregs)
+{
+	try_all();
+}
+
+/* In a window and outside, with user memory that only the latter reaches. */
+static void expect_traced(struct kunit *test, void (*func)(void))
+{
+	unsigned long addr;
+	u32 val = 1;
+
+	addr = kunit_vm_mmap(test, NULL, 0x10000000, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
+	KUNIT_ASSERT_EQ(test, addr, 0x10000000);
+	memset(&traced, 0, sizeof(traced));
+	traced.user = (u32 __user *)addr;
+	KUNIT_ASSERT_EQ(test, put_user(val, traced.user), 0);
+
+	func();
+	KUNIT_EXPECT_EQ(test, traced.count, 1);
+	KUNIT_EXPECT_EQ(test, traced.access, 0);
+	KUNIT_EXPECT_EQ(test, traced.private, 0);
+	KUNIT_EXPECT_TRUE(test, traced.fault.hit);
+
+	scoped_guard(rare_write) {
+		__rare_write(victim, 1);
+		func();
+		__rare_write(other_page[1], 2);
+	}
+	KUNIT_EXPECT_EQ(test, traced.count, 2);
+	KUNIT_EXPECT_EQ(test, traced.access, -EFAULT);
+	KUNIT_EXPECT_NE(test, traced.private, 0);
+	KUNIT_EXPECT_TRUE(test, traced.fault.hit);
+	KUNIT_EXPECT_EQ(test, traced.fault.addr, (unsigned long)&victim);
+	KUNIT_EXPECT_EQ(test, victim, 1);
+	KUNIT_EXPECT_EQ(test, other_page[1], 2);
+	/* This task has its own address space back. */
+	KUNIT_EXPECT_EQ(test, get_user(val, traced.user), 0);
+	KUNIT_EXPECT_EQ(test, val, 1);
+	expect_usable(test, raw_smp_processor_id());
+	KUNIT_EXPECT_EQ(test, all_private(), 0);
+}
+
+static void kprobe_inside(struct kunit *test)
+{
+	struct kprobe probe = { .addr = (void *)probed_inside, .pre_handler = on_probe };
+
+	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
+	expect_traced(test, probed_inside);
+	unregister_kprobe(&probe);
+}
+
+static void ftrace_inside(struct kunit *test)
+{
+	static struct ftrace_ops ops = { .func = on_call };
+
+	KUNIT_ASSERT_EQ(test, ftrace_set_filter_ip(&ops, (unsigned long)called_inside, 0, 0), 0);
+	KUNIT_ASSERT_EQ(test, register_ftrace_function(&ops), 0);
+	expect_traced(test, called_inside);
+	KUNIT_EXPECT_EQ(test, unregister_ftrace_function(&ops), 0);
+}
+
+static struct kunit_case attack_cases[] = {
+	KUNIT_CASE(audit_at_rest),
+	KUNIT_CASE(audit_finds_vmap),
+	KUNIT_CASE(audit_finds_private),
+	KUNIT_CASE_SLOW(hijack),
+	KUNIT_CASE_SLOW(hijack_on_same_cpu),
+	KUNIT_CASE_SLOW(published_in_order),
+	KUNIT_CASE(kprobe_inside),
+	KUNIT_CASE(ftrace_inside),
+	KUNIT_CASE(direct_by_nofault),
+	KUNIT_CASE(direct_by_set_memory),
+	KUNIT_CASE_PARAM(direct_by_helper, helper_gen_params),
+	KUNIT_CASE_PARAM(deputy, deputy_gen_params),
+	{}
+};
+
+static struct kunit_suite attack_suite = {
+	.name = "rare_write_attack",
+	.suite_init = see_faults,
+	.suite_exit = see_no_more_faults,
+	.init = skip_unprotected,
+	.test_cases = attack_cases,
+};
+
+kunit_test_suite(attack_suite);
+
+static int __init attack_init(void)
+{
+	return register_module_notifier(&see_modules);
+}
+module_init(attack_init);
+
+static void __exit attack_exit(void)
+{
+	unregister_module_notifier(&see_modules);
+}
+module_exit(attack_exit);
+
+MODULE_DESCRIPTION("Attacks on write-rare data");
+MODULE_LICENSE("GPL");
