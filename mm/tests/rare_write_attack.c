@@ -353,7 +353,7 @@ static bool refused(const struct call *call, const char *name, unsigned long dst
 		    unsigned long watch, unsigned int cpu, bool by_fault)
 {
 	struct wrong wrong = { call, dst, len };
-	u64 before[2], after[2];
+	u64 before[2] = {}, after[2];
 	bool readable = !copy_from_kernel_nofault(before, (void *)watch, sizeof(before));
 
 	expected = before[0];
@@ -855,6 +855,7 @@ static void ftrace_inside(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, register_ftrace_function(&ops), 0);
 	expect_traced(test, called_inside);
 	KUNIT_EXPECT_EQ(test, unregister_ftrace_function(&ops), 0);
+	ftrace_free_filter(&ops);
 }
 
 static struct kunit_case attack_cases[] = {
