@@ -580,7 +580,7 @@ static void by_atomic_add(void *unused)
 
 static void by_cmpxchg(void *unused)
 {
-	atomic64_cmpxchg((atomic64_t *)helper_target, victim, 666);
+	atomic64_cmpxchg((atomic64_t *)helper_target, other_page[2], 666);
 }
 
 static void by_set_bit(void *unused)
@@ -612,19 +612,20 @@ static void helper_name(const struct helper *helper, char *desc)
 
 KUNIT_ARRAY_PARAM(helper, helpers, helper_name);
 
-/* P1: the write faults, at the address of the object. */
+/* P1: the write faults, at one of the 16 bytes of the object. */
 static void direct_by_helper(struct kunit *test)
 {
 	const struct helper *helper = test->param_value;
 	unsigned int cpu = cpu_to_die_on();
-	u64 before = victim;
+	u64 before[2] = { other_page[2], other_page[3] };
 	char pattern[80];
 
-	helper_target = (unsigned long)&victim;
-	snprintf(pattern, sizeof(pattern), "(for address: |at virtual address )%016lx",
-		 helper_target);
+	helper_target = (unsigned long)&other_page[2];
+	snprintf(pattern, sizeof(pattern), "(for address: |at virtual address )%015lx[0-9a-f]",
+		 helper_target >> 4);
 	KUNIT_EXPECT_TRUE(test, dies(helper->func, NULL, cpu, helper->name, pattern));
-	KUNIT_EXPECT_EQ(test, victim, before);
+	KUNIT_EXPECT_EQ(test, other_page[2], before[0]);
+	KUNIT_EXPECT_EQ(test, other_page[3], before[1]);
 	expect_usable(test, cpu);
 }
 
