@@ -24,7 +24,7 @@ static unsigned int attempts = 100000;
 module_param(attempts, uint, 0400);
 MODULE_PARM_DESC(attempts, "how often each CPU attacks each other one's window");
 
-static __wr_rare_type u64 victim __wr_rare;
+static __wr_rare_type u64 quarry __wr_rare;
 static __wr_rare_type u64 other_page[PAGE_SIZE / sizeof(u64)] __wr_rare __aligned(PAGE_SIZE);
 
 /* Hijack: one CPU writes, and all others write to the address of its alias. */
@@ -49,11 +49,11 @@ static int open_windows(void *unused)
 	while (!kthread_should_stop()) {
 		writer.windows++;
 		scoped_guard(rare_write) {
-			__rare_write(victim, writer.windows);
+			__rare_write(quarry, writer.windows);
 			/* Who sees this sees a window with its alias... */
 			smp_store_mb(writer.open, writer.windows);
 			for (int i = 0; i < 256; i++)
-				__rare_write(victim, writer.windows);
+				__rare_write(quarry, writer.windows);
 			/* ...and that goes only after who looks can know. */
 			smp_store_mb(writer.open, 0);
 		}
@@ -64,7 +64,7 @@ static int open_windows(void *unused)
 
 static void attempt(struct hijacker *mine)
 {
-	unsigned long addr = alias_of(&victim);
+	unsigned long addr = alias_of(&quarry);
 	u64 open = smp_load_acquire(&writer.open); /* before the attempt */
 	struct fault fault = store(addr, 8);
 
@@ -133,7 +133,7 @@ static void hijack(struct kunit *test)
 		kthread_stop(writer.task);
 
 		KUNIT_EXPECT_GE(test, writer.windows, 100);
-		KUNIT_EXPECT_EQ(test, victim, writer.windows);
+		KUNIT_EXPECT_EQ(test, quarry, writer.windows);
 		for (b = 0; b < ARRAY_SIZE(hijackers); b++) {
 			if (!hijackers[b].task)
 				continue;
@@ -153,7 +153,7 @@ static void hijack(struct kunit *test)
 static void hijack_on_same_cpu(struct kunit *test)
 {
 	unsigned long hits = 0, odd = 0, lost = 0, flags;
-	unsigned long addr = alias_of(&victim);
+	unsigned long addr = alias_of(&quarry);
 
 	for (unsigned int i = 0; i < attempts; i++) {
 		struct fault fault;
@@ -161,18 +161,18 @@ static void hijack_on_same_cpu(struct kunit *test)
 		/* Nothing in between, that might flush the TLB. */
 		local_irq_save(flags);
 		if (i & 1) {
-			rare_write(victim, i);
+			rare_write(quarry, i);
 		} else {
 			scoped_guard(rare_write) {
 				__rare_write(other_page[1], i);
-				__rare_write(victim, i);
+				__rare_write(quarry, i);
 			}
 		}
 		fault = store(addr, 8);
 		local_irq_restore(flags);
 		hits += !fault.hit;
 		odd += fault.hit && (fault.addr != addr || !fault.write);
-		lost += victim != i;
+		lost += quarry != i;
 		if (!(i & 63))
 			cond_resched();
 	}
@@ -194,7 +194,7 @@ static void with_write(unsigned long dst, size_t len)
 static void with_write_inside(unsigned long dst, size_t len)
 {
 	rare_write_begin();
-	__rare_write(victim, victim);
+	__rare_write(quarry, quarry);
 	__rare_write(*(__wr_rare_type u64 *)dst, 666);
 }
 
@@ -206,7 +206,7 @@ static void with_copy(unsigned long dst, size_t len)
 static void with_copy_inside(unsigned long dst, size_t len)
 {
 	rare_write_begin();
-	__rare_write(victim, victim);
+	__rare_write(quarry, quarry);
 	__rare_write_copy(*(__wr_rare_type u8 (*)[1UL << 56])dst, junk, len);
 }
 
@@ -302,14 +302,14 @@ static unsigned long null_address(void)
 	return 0;
 }
 
-static unsigned long victim_address(void)
+static unsigned long quarry_address(void)
 {
-	return (unsigned long)&victim;
+	return (unsigned long)&quarry;
 }
 
 static unsigned long linear_address(void)
 {
-	return linear_map_of(&victim);
+	return linear_map_of(&quarry);
 }
 
 struct target {
@@ -332,7 +332,7 @@ static const struct target targets[] = {
 	{ "behind_module", module_end },
 	{ "over_end_of_kernel", region_end, .over = true },
 	{ "over_end_of_module", module_end, .over = true },
-	{ "wrapping", victim_address, .wraps = true },
+	{ "wrapping", quarry_address, .wraps = true },
 };
 
 struct wrong {
@@ -496,9 +496,9 @@ static void audit_at_rest(struct kunit *test)
 	/* At least a page that may be written, and one for what that rests on. */
 	KUNIT_EXPECT_GE(test, audit.pages, audit.in_modules + 2);
 	KUNIT_EXPECT_GE(test, audit.mappings, 2 * audit.pages);
-	KUNIT_EXPECT_EQ(test, found((unsigned long)&victim & PAGE_MASK,
-				    (unsigned long)&victim & PAGE_MASK, -1), 0);
-	rare_write(victim, 1);
+	KUNIT_EXPECT_EQ(test, found((unsigned long)&quarry & PAGE_MASK,
+				    (unsigned long)&quarry & PAGE_MASK, -1), 0);
+	rare_write(quarry, 1);
 	expect_nothing_new(test);
 }
 
@@ -529,8 +529,8 @@ static void audit_finds_vmap(struct kunit *test)
 /* The same in the private tables of each CPU, where a window has its alias and beside it. */
 static void audit_finds_private(struct kunit *test)
 {
-	u64 entry = __arch_rare_write_entry(PFN_PHYS(vmalloc_to_pfn((void *)&victim)));
-	unsigned long page = (unsigned long)&victim & PAGE_MASK;
+	u64 entry = __arch_rare_write_entry(PFN_PHYS(vmalloc_to_pfn((void *)&quarry)));
+	unsigned long page = (unsigned long)&quarry & PAGE_MASK;
 	int cpu;
 
 	for_each_online_cpu(cpu) {
@@ -561,7 +561,9 @@ static void audit_finds_private(struct kunit *test)
 
 /* Direct writes, by what the kernel has to write with. */
 
+/* Aligned to as much as any helper writes: which byte comes first is its own affair. */
 static unsigned long helper_target;
+#define HELPER_AREA	256
 
 static void by_memcpy(void *unused)
 {
@@ -570,7 +572,7 @@ static void by_memcpy(void *unused)
 
 static void by_memset(void *unused)
 {
-	memset((void *)helper_target, 0x66, 256);
+	memset((void *)helper_target, 0x66, HELPER_AREA);
 }
 
 static void by_atomic_add(void *unused)
@@ -580,7 +582,7 @@ static void by_atomic_add(void *unused)
 
 static void by_cmpxchg(void *unused)
 {
-	atomic64_cmpxchg((atomic64_t *)helper_target, other_page[2], 666);
+	atomic64_cmpxchg((atomic64_t *)helper_target, *(u64 *)helper_target, 666);
 }
 
 static void by_set_bit(void *unused)
@@ -612,20 +614,21 @@ static void helper_name(const struct helper *helper, char *desc)
 
 KUNIT_ARRAY_PARAM(helper, helpers, helper_name);
 
-/* P1: the write faults, at one of the 16 bytes of the object. */
+/* P1: the write faults, where it is aimed at. */
 static void direct_by_helper(struct kunit *test)
 {
 	const struct helper *helper = test->param_value;
+	const u64 *area = (const u64 *)rare_ptr(&other_page[HELPER_AREA / sizeof(u64)]);
 	unsigned int cpu = cpu_to_die_on();
-	u64 before[2] = { other_page[2], other_page[3] };
+	u8 before[HELPER_AREA];
 	char pattern[80];
 
-	helper_target = (unsigned long)&other_page[2];
-	snprintf(pattern, sizeof(pattern), "(for address: |at virtual address )%015lx[0-9a-f]",
-		 helper_target >> 4);
+	memcpy(before, area, sizeof(before));
+	helper_target = (unsigned long)area;
+	snprintf(pattern, sizeof(pattern), "(for address: |at virtual address )%014lx[0-9a-f]{2}",
+		 helper_target / HELPER_AREA);
 	KUNIT_EXPECT_TRUE(test, dies(helper->func, NULL, cpu, helper->name, pattern));
-	KUNIT_EXPECT_EQ(test, other_page[2], before[0]);
-	KUNIT_EXPECT_EQ(test, other_page[3], before[1]);
+	KUNIT_EXPECT_MEMEQ(test, area, before, sizeof(before));
 	expect_usable(test, cpu);
 }
 
@@ -644,19 +647,19 @@ static void *function(struct kunit *test, const char *name)
 static void direct_by_nofault(struct kunit *test)
 {
 	typeof(copy_to_kernel_nofault) *copy = function(test, "copy_to_kernel_nofault");
-	struct page *page = vmalloc_to_page((void *)&victim);
-	u64 before = victim;
+	struct page *page = vmalloc_to_page((void *)&quarry);
+	u64 before = quarry;
 	void *mapped;
 
-	KUNIT_EXPECT_EQ(test, copy((void *)&victim, junk, 8), -EFAULT);
+	KUNIT_EXPECT_EQ(test, copy((void *)&quarry, junk, 8), -EFAULT);
 	KUNIT_EXPECT_EQ(test, copy((void *)&rare_write_probe, junk, 8), -EFAULT);
 	if (rare_write_debug_modules_sealed()) {
-		KUNIT_EXPECT_EQ(test, copy((void *)linear_map_of(&victim), junk, 8), -EFAULT);
+		KUNIT_EXPECT_EQ(test, copy((void *)linear_map_of(&quarry), junk, 8), -EFAULT);
 		mapped = kmap_local_page(page);
-		KUNIT_EXPECT_EQ(test, copy(mapped + offset_in_page(&victim), junk, 8), -EFAULT);
+		KUNIT_EXPECT_EQ(test, copy(mapped + offset_in_page(&quarry), junk, 8), -EFAULT);
 		kunmap_local(mapped);
 	}
-	KUNIT_EXPECT_EQ(test, victim, before);
+	KUNIT_EXPECT_EQ(test, quarry, before);
 }
 
 /*
@@ -668,20 +671,20 @@ static void direct_by_set_memory(struct kunit *test)
 {
 	typeof(set_memory_rw) *rw = function(test, "set_memory_rw");
 	typeof(set_memory_ro) *ro = function(test, "set_memory_ro");
-	unsigned long addr = (unsigned long)&victim & PAGE_MASK;
+	unsigned long addr = (unsigned long)&quarry & PAGE_MASK;
 
 	rw((unsigned long)&rare_write_probe & PAGE_MASK, 1);
 	expect_refused(test, (unsigned long)&rare_write_probe);
 	expect_nothing_new(test);
 
 	KUNIT_EXPECT_EQ(test, rw(addr, 1), 0);
-	KUNIT_EXPECT_FALSE(test, store((unsigned long)&victim, 8).hit);
+	KUNIT_EXPECT_FALSE(test, store((unsigned long)&quarry, 8).hit);
 	KUNIT_EXPECT_EQ(test, rare_write_audit(&audit), 0);
 	KUNIT_EXPECT_GT(test, audit.writable, writable_at_rest());
 	KUNIT_EXPECT_EQ(test, found(addr, addr, -1), 1);
 
 	KUNIT_EXPECT_EQ(test, ro(addr, 1), 0);
-	expect_refused(test, (unsigned long)&victim);
+	expect_refused(test, (unsigned long)&quarry);
 	expect_nothing_new(test);
 }
 
@@ -696,7 +699,7 @@ struct message {
 
 static __wr_rare_type u64 payload __wr_rare;
 static __wr_rare_type u64 flag __wr_rare;
-static struct message * __wr_rare_type head __wr_rare;
+static struct message * __wr_rare_type newest __wr_rare;
 static struct message *messages;
 
 static int publish(void *unused)
@@ -705,7 +708,7 @@ static int publish(void *unused)
 		rare_write(payload, i);
 		rare_write_release(flag, i);
 		WRITE_ONCE(messages[i - 1].plain, i);
-		rare_assign_pointer(head, &messages[i - 1]);
+		rare_assign_pointer(newest, &messages[i - 1]);
 		if (!(i & 63))
 			cond_resched();
 	}
@@ -728,7 +731,7 @@ static void published_in_order(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, messages);
 	rare_write(payload, 0);
 	rare_write(flag, 0);
-	rare_write(head, NULL);
+	rare_write(newest, NULL);
 	task = kthread_create_on_cpu(publish, NULL, cpu, "publish/%u");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	wake_up_process(task);
@@ -740,7 +743,7 @@ static void published_in_order(struct kunit *test)
 		before = ready;
 
 		rcu_read_lock();
-		seen = rcu_dereference_check(*(struct message __rcu **)&head, true);
+		seen = rcu_dereference_check(*(struct message __rcu **)&newest, true);
 		if (seen != last) {
 			early += seen->plain != seen - messages + 1;
 			back += seen < last;
@@ -751,7 +754,7 @@ static void published_in_order(struct kunit *test)
 		cond_resched();
 	} while (ready < MESSAGES && time_before(jiffies, end));
 	kthread_stop(task);
-	rare_write(head, NULL);
+	rare_write(newest, NULL);
 	KUNIT_EXPECT_EQ(test, ready, MESSAGES);
 	KUNIT_EXPECT_EQ(test, early, 0);
 	KUNIT_EXPECT_EQ(test, back, 0);
@@ -774,7 +777,7 @@ static noinline notrace void try_all(void)
 
 	traced.access = copy_from_user_nofault(&val, traced.user, sizeof(val));
 	traced.private = rare_write_debug_private(raw_smp_processor_id());
-	traced.fault = store((unsigned long)&victim, 8);
+	traced.fault = store((unsigned long)&quarry, 8);
 	traced.count++;
 }
 
@@ -821,7 +824,7 @@ static void expect_traced(struct kunit *test, void (*func)(void))
 	KUNIT_EXPECT_TRUE(test, traced.fault.hit);
 
 	scoped_guard(rare_write) {
-		__rare_write(victim, 1);
+		__rare_write(quarry, 1);
 		func();
 		__rare_write(other_page[1], 2);
 	}
@@ -829,8 +832,8 @@ static void expect_traced(struct kunit *test, void (*func)(void))
 	KUNIT_EXPECT_EQ(test, traced.access, -EFAULT);
 	KUNIT_EXPECT_NE(test, traced.private, 0);
 	KUNIT_EXPECT_TRUE(test, traced.fault.hit);
-	KUNIT_EXPECT_EQ(test, traced.fault.addr, (unsigned long)&victim);
-	KUNIT_EXPECT_EQ(test, victim, 1);
+	KUNIT_EXPECT_EQ(test, traced.fault.addr, (unsigned long)&quarry);
+	KUNIT_EXPECT_EQ(test, quarry, 1);
 	KUNIT_EXPECT_EQ(test, other_page[1], 2);
 	/* This task has its own address space back. */
 	KUNIT_EXPECT_EQ(test, get_user(val, traced.user), 0);

@@ -7,7 +7,7 @@
 
 #include <linux/bits.h>
 #include <linux/mm.h>
-#include <asm/rare_write.h>
+#include <linux/rare_write.h>
 
 /* APTable: nothing below is writable. Linux does not set it; somebody might. */
 #define RARE_WRITE_TABLE_RDONLY	BIT_ULL(62)

@@ -6,7 +6,7 @@
 #define _ASM_X86_RARE_WRITE_AUDIT_H
 
 #include <linux/mm.h>
-#include <asm/rare_write.h>
+#include <linux/rare_write.h>
 
 /* The first address of the half that all page tables share. */
 static inline unsigned long arch_rare_write_shared_start(void)

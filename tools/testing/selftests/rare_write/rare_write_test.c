@@ -223,7 +223,7 @@ static void hotplug(int cycles)
 			break;
 		usleep(10000);
 	}
-	ksft_print_msg("%d times off and on, %d of %d writes went well, page tables %ld, then %ld\n",
+	ksft_print_msg("%d times off and on, %d of %d writes done, page tables %ld, then %ld\n",
 		       cpus * cycles, shared->successes, shared->attempts, tables, after);
 	if (!cpus)
 		ksft_test_result_skip("no CPU can be switched off\n");
