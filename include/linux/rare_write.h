@@ -17,7 +17,10 @@
  *   rare_write_release(var, val)            store-release
  *   rare_assign_pointer(ptr, val)           publish to RCU readers
  *   rare_xchg(var, val), rare_cmpxchg(var, old, new)
- *   guard(rare_write)(), rare_write_begin/end() with __rare_write() and
+ *   rare_fetch_add/_or/_and(var, val)       read, modify, write: atomic
+ *   rare_set_bit/_clear_bit(nr, map)        the same on a bitmap
+ *   guard(rare_write)(), rare_write_begin/end() with __rare_write(),
+ *   __rare_write_release() and
  *   __rare_write_copy() inside              several writes in one window
  *   rare_ptr(&var)                          a plain const pointer, for readers
  *
@@ -65,6 +68,7 @@
 #ifndef _LINUX_RARE_WRITE_H
 #define _LINUX_RARE_WRITE_H
 
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
@@ -366,6 +370,18 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 	}
 }
 
+/* Publish by a store-release in a window that begin opened; for native sizes. */
+static __always_inline void
+__rare_release_n(const volatile void *dst, const void *src, size_t len)
+{
+	unsigned long addr = __rare_addr(dst);
+	void *alias = __rare_map(addr, len);
+
+	rare_write_debug_before(addr, len);
+	__rare_store_release(alias, src, len);
+	rare_write_debug_after(addr, src, len);
+}
+
 /*
  * Do @op in a window of its own, with __rare_p the way to write @var.
  * @find_entry tells the alias entry for an address, or BUG()s. @src is what @var
@@ -523,6 +539,25 @@ do {									\
 } while (0)
 
 /**
+ * __rare_write_release - rare_write_release() inside a window
+ * @var: an object of 1, 2, 4 or 8 bytes; evaluated once
+ * @val: the new value, evaluated once, inside the window
+ *
+ * Who reads @val with smp_load_acquire() or rcu_dereference() also sees what was
+ * written before, in this window or earlier.
+ *
+ * Context: Between rare_write_begin() and rare_write_end().
+ */
+#define __rare_write_release(var, val)					\
+do {									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_check_value(var);					\
+	__rare_check_native(var);					\
+	__rare_release_n(&(var), &__rare_val, sizeof(__rare_val));	\
+} while (0)
+
+/**
  * rare_write - assign to a write-rare object
  * @var: the object, a member or an element of one; evaluated once
  * @val: the new value, evaluated once, before the window opens
@@ -623,6 +658,26 @@ do {									\
 	__rare_old;							\
 })
 
+/*
+ * Replace what @var holds, __rare_old, by @new, as one atomic step: a look at it,
+ * and a cmpxchg until nobody came between.
+ */
+#define __rare_fetch(var, new)						\
+({									\
+	__rare_typeof(var) __rare_old, __rare_seen;			\
+									\
+	__rare_check_value(var);					\
+	__rare_check_native(var);					\
+	__rare_do(var, __rare_entry, NULL, ({				\
+		__rare_seen = *(const volatile __rare_typeof(var) *)__rare_a; \
+		do {							\
+			__rare_old = __rare_seen;			\
+			__rare_seen = arch_cmpxchg(__rare_p, __rare_old, (new)); \
+		} while (__rare_seen != __rare_old);			\
+	}));								\
+	__rare_old;							\
+})
+
 /**
  * rare_write_copy - copy into a write-rare array or struct
  * @obj: the object; evaluated once
@@ -704,6 +759,7 @@ do {									\
 #define rare_write_begin()		do { } while (0)
 #define rare_write_end()		do { } while (0)
 #define __rare_write(var, val)		((void)((var) = (val)))
+#define __rare_write_release(var, val)	smp_store_release(&(var), (val))
 #define __rare_write_copy(obj, src, len) ((void)memcpy(&(obj), (src), (len)))
 
 #define rare_write(var, val)		((var) = (val))
@@ -711,6 +767,14 @@ do {									\
 #define rare_assign_pointer(ptr, val)	rcu_assign_pointer(ptr, val)
 #define rare_xchg(var, val)		xchg(&(var), (val))
 #define rare_cmpxchg(var, old, new)	cmpxchg(&(var), (old), (new))
+#define __rare_fetch(var, new)						\
+({									\
+	__rare_typeof(var) *__rare_p = &(var), __rare_old = READ_ONCE(*__rare_p); \
+									\
+	do {								\
+	} while (!try_cmpxchg(__rare_p, &__rare_old, (new)));		\
+	__rare_old;							\
+})
 #define rare_write_copy(obj, src, len)	((void)memcpy(&(obj), (src), (len)))
 #define rare_write_fill(obj, byte)	((void)memset(&(obj), (byte), sizeof(obj)))
 #define rare_write_str(arr, src)	strscpy(arr, src)
@@ -718,4 +782,104 @@ do {									\
 DEFINE_LOCK_GUARD_0(rare_write, (void)0, (void)0)
 
 #endif /* CONFIG_RARE_WRITE */
+
+/**
+ * rare_fetch_add - add to a write-rare integer
+ * @var: an integer of 1, 2, 4 or 8 bytes; evaluated once
+ * @val: what to add, evaluated once, before the window opens
+ *
+ * Atomic against other writers, if they use this or another of the atomic forms.
+ * Fully ordered. Wraps around; the caller knows what that means for @var.
+ *
+ * Context: As rare_write().
+ * Return: the old value.
+ */
+#define rare_fetch_add(var, val)					\
+({									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_fetch(var, (__rare_typeof(var))(__rare_old + __rare_val)); \
+})
+
+/**
+ * rare_fetch_or - set bits of a write-rare integer
+ * @var: an integer of 1, 2, 4 or 8 bytes; evaluated once
+ * @val: the bits to set, evaluated once, before the window opens
+ *
+ * As rare_fetch_add() otherwise.
+ *
+ * Context: As rare_write().
+ * Return: the old value.
+ */
+#define rare_fetch_or(var, val)						\
+({									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_fetch(var, (__rare_typeof(var))(__rare_old | __rare_val)); \
+})
+
+/**
+ * rare_fetch_and - clear bits of a write-rare integer
+ * @var: an integer of 1, 2, 4 or 8 bytes; evaluated once
+ * @val: the bits to keep, evaluated once, before the window opens
+ *
+ * As rare_fetch_add() otherwise.
+ *
+ * Context: As rare_write().
+ * Return: the old value.
+ */
+#define rare_fetch_and(var, val)					\
+({									\
+	__rare_typeof(var) __rare_val = (val);				\
+									\
+	__rare_fetch(var, (__rare_typeof(var))(__rare_old & __rare_val)); \
+})
+
+/* BUG() unless @map is a bitmap, by itself no pointer to one, that has a bit @nr. */
+#define __rare_check_bit(nr, map)					\
+do {									\
+	static_assert(__same_type((map)[0], unsigned long) &&		\
+		      !__same_type(map, &(map)[0]), "not a bitmap: " #map);	\
+	BUG_ON((nr) >= BITS_PER_BYTE * sizeof(map));			\
+} while (0)
+
+/**
+ * rare_set_bit - set a bit of a write-rare bitmap
+ * @nr: the bit, evaluated once; BUG()s if @map does not have it
+ * @map: an array of unsigned long, as of DECLARE_BITMAP(); evaluated once
+ *
+ * Atomic and fully ordered, as test_and_set_bit(). For bits of a single integer
+ * there is rare_fetch_or().
+ *
+ * Context: As rare_write().
+ * Return: true if it was set before.
+ */
+#define rare_set_bit(nr, map)						\
+({									\
+	unsigned long __rare_nr = (nr);					\
+									\
+	__rare_check_bit(__rare_nr, map);				\
+	!!(rare_fetch_or((map)[BIT_WORD(__rare_nr)], BIT_MASK(__rare_nr)) & \
+	   BIT_MASK(__rare_nr));					\
+})
+
+/**
+ * rare_clear_bit - clear a bit of a write-rare bitmap
+ * @nr: the bit, evaluated once; BUG()s if @map does not have it
+ * @map: an array of unsigned long, as of DECLARE_BITMAP(); evaluated once
+ *
+ * Atomic and fully ordered, as test_and_clear_bit().
+ *
+ * Context: As rare_write().
+ * Return: true if it was set before.
+ */
+#define rare_clear_bit(nr, map)						\
+({									\
+	unsigned long __rare_nr = (nr);					\
+									\
+	__rare_check_bit(__rare_nr, map);				\
+	!!(rare_fetch_and((map)[BIT_WORD(__rare_nr)], ~BIT_MASK(__rare_nr)) & \
+	   BIT_MASK(__rare_nr));					\
+})
+
 #endif /* _LINUX_RARE_WRITE_H */

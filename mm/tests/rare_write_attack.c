@@ -235,12 +235,22 @@ static void with_xchg(unsigned long dst, size_t len)
 	rare_xchg(*(__wr_rare_type u64 *)dst, 666);
 }
 
-/* What the target holds, so that an exchange would take place. */
+/* What the target holds, so that an exchange or a set bit would change it. */
 static u64 expected;
 
 static void with_cmpxchg(unsigned long dst, size_t len)
 {
 	rare_cmpxchg(*(__wr_rare_type u64 *)dst, expected, 666);
+}
+
+static void with_fetch_add(unsigned long dst, size_t len)
+{
+	rare_fetch_add(*(__wr_rare_type u64 *)dst, 666);
+}
+
+static void with_set_bit(unsigned long dst, size_t len)
+{
+	rare_set_bit(ffz(expected), *(__wr_rare_type unsigned long (*)[1])dst);
 }
 
 struct call {
@@ -261,6 +271,8 @@ static const struct call calls[] = {
 	{ "assign_pointer", with_assign_pointer },
 	{ "xchg", with_xchg },
 	{ "cmpxchg", with_cmpxchg },
+	{ "fetch_add", with_fetch_add },
+	{ "set_bit", with_set_bit },
 };
 
 static const u64 rodata[2] = { 0x5678, 0x9abc };

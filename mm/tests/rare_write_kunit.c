@@ -10,6 +10,7 @@
  * The promises P1 to P12 are listed in Documentation/security/rare-write.rst.
  */
 #include <kunit/test.h>
+#include <linux/bitmap.h>
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
@@ -44,6 +45,7 @@ static __wr_rare_type u64 v64 __wr_rare = 4;
 static const char * __wr_rare_type vptr __wr_rare = "old";
 static __wr_rare_type struct big vbig __wr_rare = { .a = 1, .name = "big" };
 static __wr_rare_type struct odd vodd __wr_rare;
+static __wr_rare_type DECLARE_BITMAP(vbits, 100) __wr_rare;
 static __wr_rare_type int varr[4] __wr_rare = { 1, 2, 3, 4 };
 static __wr_rare_type char vstr[16] __wr_rare = "initial";
 static __wr_rare_type u8 vpages[3 * PAGE_SIZE] __wr_rare __aligned(PAGE_SIZE);
@@ -195,6 +197,41 @@ static void atomics(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, vptr, "published");
 }
 
+static void fetches(struct kunit *test)
+{
+	int i = 1;
+
+	rare_write(v8, 0xff);
+	KUNIT_EXPECT_EQ(test, rare_fetch_add(v8, 2), 0xff);
+	KUNIT_EXPECT_EQ(test, v8, 1);
+	rare_write(v16, 0xf0);
+	KUNIT_EXPECT_EQ(test, rare_fetch_or(v16, 0x100f), 0xf0);
+	KUNIT_EXPECT_EQ(test, v16, 0x10ff);
+	rare_write(v32, 0xf0f0f0f0);
+	KUNIT_EXPECT_EQ(test, rare_fetch_and(v32, 0xffff00ff), 0xf0f0f0f0);
+	KUNIT_EXPECT_EQ(test, v32, 0xf0f000f0);
+	rare_write(v64, 1);
+	KUNIT_EXPECT_EQ(test, rare_fetch_add(v64, -2), 1);
+	KUNIT_EXPECT_EQ(test, v64, ~0ULL);
+	rare_write_fill(varr, 0);
+	KUNIT_EXPECT_EQ(test, rare_fetch_add(varr[i++], 5), 0);
+	KUNIT_EXPECT_EQ(test, i, 2);
+	KUNIT_EXPECT_EQ(test, varr[1], 5);
+}
+
+static void bits(struct kunit *test)
+{
+	for (int nr = 0; nr < 100; nr++) {
+		KUNIT_EXPECT_FALSE(test, rare_set_bit(nr, vbits));
+		KUNIT_EXPECT_TRUE(test, rare_set_bit(nr, vbits));
+		KUNIT_EXPECT_EQ(test, bitmap_weight(rare_ptr(vbits), 100), 1);
+		KUNIT_EXPECT_TRUE(test, test_bit(nr, rare_ptr(vbits)));
+		KUNIT_EXPECT_TRUE(test, rare_clear_bit(nr, vbits));
+		KUNIT_EXPECT_FALSE(test, rare_clear_bit(nr, vbits));
+		KUNIT_EXPECT_EQ(test, bitmap_weight(rare_ptr(vbits), 100), 0);
+	}
+}
+
 static void windows(struct kunit *test)
 {
 	scoped_guard(rare_write) {
@@ -203,9 +240,11 @@ static void windows(struct kunit *test)
 		/* From page to page and back. */
 		for (int i = 0; i < 9; i++)
 			__rare_write(vpages[(i % 3) * PAGE_SIZE], i);
+		__rare_write_release(v16, 78);
 		__rare_write(v64, 77);
 	}
 	KUNIT_EXPECT_EQ(test, varr[3], 9);
+	KUNIT_EXPECT_EQ(test, v16, 78);
 	KUNIT_EXPECT_EQ(test, vpages[0], 6);
 	KUNIT_EXPECT_EQ(test, vpages[PAGE_SIZE], 7);
 	KUNIT_EXPECT_EQ(test, vpages[2 * PAGE_SIZE], 8);
@@ -332,6 +371,8 @@ static struct kunit_case api_cases[] = {
 	KUNIT_CASE_SLOW(page_crossing),
 	KUNIT_CASE(misaligned),
 	KUNIT_CASE(atomics),
+	KUNIT_CASE(fetches),
+	KUNIT_CASE(bits),
 	KUNIT_CASE(windows),
 	KUNIT_CASE(guard_closes),
 	KUNIT_CASE(contexts),
@@ -480,6 +521,11 @@ static void do_over_end(void)
 	rare_write_copy(*(__wr_rare_type u8 (*)[16])(region_end() - 8), data, sizeof(data));
 }
 
+static void do_bit_behind(void)
+{
+	rare_set_bit(8 * sizeof(vbits), vbits);
+}
+
 static void do_second_page(void)
 {
 	rare_write_begin();
@@ -501,11 +547,6 @@ static void do_bug_inside(void)
 	__rare_write(v64, v64);
 	BUG();
 }
-
-struct misuse {
-	const char *name;
-	void (*func)(void);
-};
 
 static const struct misuse misuses[] = {
 	{ "nested_begin", do_nested },
@@ -530,15 +571,11 @@ static const struct misuse misuses[] = {
 #endif
 	{ "over_end_of_region", do_over_end },
 	{ "length_wraps", do_wrap },
+	{ "bit_behind_map", do_bit_behind },
 	{ "second_page_wrong", do_second_page },
 	{ "bad_source", do_bad_source },
 	{ "bug_inside", do_bug_inside },
 };
-
-static void call_misuse(void *misuse)
-{
-	((const struct misuse *)misuse)->func();
-}
 
 static void misuse_is_fatal(struct kunit *test)
 {
@@ -566,11 +603,6 @@ static void misuse_is_fatal(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, now, target_before);
 	}
 	expect_usable(test, cpu);
-}
-
-static void misuse_name(const struct misuse *misuse, char *desc)
-{
-	strscpy(desc, misuse->name, KUNIT_PARAM_DESC_SIZE);
 }
 
 KUNIT_ARRAY_PARAM(misuse, misuses, misuse_name);
@@ -1155,6 +1187,38 @@ static void no_lost_update(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcount.c8, (u8)n);
 }
 
+static int fetcher(void *done)
+{
+	for (int i = 0; i < COUNTS; i++) {
+		rare_fetch_add(vcount.c64, 1);
+		rare_fetch_add(vcount.c16, 1);
+		/* The others toggle other bits of the same word. */
+		rare_fetch_or(vcount.c32, 1U << raw_smp_processor_id());
+		if (!(rare_fetch_and(vcount.c32, ~(1U << raw_smp_processor_id())) &
+		      1U << raw_smp_processor_id()))
+			rare_fetch_add(vcount.c8, 1);
+		if (!(i & 63))
+			cond_resched();
+	}
+	atomic_inc(done);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+static void no_lost_fetch(struct kunit *test)
+{
+	atomic_t done = ATOMIC_INIT(0);
+	int n;
+
+	rare_write_fill(vcount, 0);
+	n = COUNTS * run_on_cpus(test, fetcher, &done, 4);
+	KUNIT_EXPECT_EQ(test, vcount.c64, n);
+	KUNIT_EXPECT_EQ(test, vcount.c16, (u16)n);
+	KUNIT_EXPECT_EQ(test, vcount.c32, 0);
+	KUNIT_EXPECT_EQ(test, vcount.c8, 0);
+}
+
 /* What each exchanger is left with; with what is in c32, the sum stays. */
 static atomic_t left;
 
@@ -1240,6 +1304,7 @@ static struct kunit_case protect_cases[] = {
 	KUNIT_CASE(no_mismatches),
 	KUNIT_CASE_SLOW(no_tearing),
 	KUNIT_CASE_SLOW(no_lost_update),
+	KUNIT_CASE_SLOW(no_lost_fetch),
 	KUNIT_CASE_SLOW(no_lost_exchange),
 	KUNIT_CASE_SLOW(windows_at_once),
 	{}

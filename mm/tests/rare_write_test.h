@@ -82,6 +82,22 @@ static inline bool dies(void (*func)(void *arg), void *arg, unsigned int cpu,
 #define DIES_OF_BUG	"kernel BUG at|Oops - BUG"
 #define DIES_OF_FAULT	"UNABLE|[Uu]nable to handle|general protection"
 
+/* Something that must be an oops: a parameter of a test. */
+struct misuse {
+	const char *name;
+	void (*func)(void);
+};
+
+static inline void misuse_name(const struct misuse *misuse, char *desc)
+{
+	strscpy(desc, misuse->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+static inline void call_misuse(void *misuse)
+{
+	((const struct misuse *)misuse)->func();
+}
+
 /* Another CPU if there is one: it must still answer interrupts after an oops. */
 static inline unsigned int cpu_to_die_on(void)
 {

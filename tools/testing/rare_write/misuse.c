@@ -49,6 +49,10 @@ int misuse(void)
 	rare_write_str(array, "text");
 #elif CASE == 11	/* refused: an array is no value */
 	rare_write(string, longer);
+#elif CASE == 12	/* refused: not a bitmap */
+	rare_set_bit(1, array);
+#elif CASE == 13	/* refused: not declared with __wr_rare_type */
+	rare_fetch_add(plain, 1);
 #endif
 	return scalar + array[0] + pointer->func() + other.func();
 }

@@ -120,13 +120,13 @@ BOOT_LINE = {
 ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 
 # How many cases of each suite must run, by scenario or by its kernel.
-OFF = {'rare_write': 12}
-PROD = {**OFF, 'misuse_is_fatal': 23, 'rare_write_misuse': 2, 'kselftest': 8}
-CASES = {'test': {**PROD, 'rare_write_protect': 16}, 'bench': PROD, 'off': OFF,
+OFF = {'rare_write': 14}
+PROD = {**OFF, 'misuse_is_fatal': 24, 'rare_write_misuse': 2, 'kselftest': 8}
+CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          # Without what needs an alias.
-         'cr0': {**PROD, 'misuse_is_fatal': 20},
-         'arm64-max-pseudo-nmi': {'rare_write_protect': 16, 'kselftest': 8},
-         **{name: {'rare_write_attack': 10, 'direct_by_helper': 6, 'deputy': 122}
+         'cr0': {**PROD, 'misuse_is_fatal': 21},
+         'arm64-max-pseudo-nmi': {'rare_write_protect': 17, 'kselftest': 8},
+         **{name: {'rare_write_attack': 10, 'direct_by_helper': 6, 'deputy': 146}
             for name in ATTACKS}}
 
 
