@@ -23,6 +23,7 @@
  *   __rare_write_release() and
  *   __rare_write_copy() inside              several writes in one window
  *   rare_ptr(&var)                          a plain const pointer, for readers
+ *   rare_list.h                             lists
  *
  * Usage example:
  *

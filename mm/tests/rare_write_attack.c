@@ -11,6 +11,7 @@
 #include <linux/kprobes.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/rare_list.h>
 #include <linux/rare_write.h>
 #include <linux/rare_write_audit.h>
 #include <linux/rcupdate.h>
@@ -253,10 +254,29 @@ static void with_set_bit(unsigned long dst, size_t len)
 	rare_set_bit(ffz(expected), *(__wr_rare_type unsigned long (*)[1])dst);
 }
 
+static RARE_LIST_HEAD(list);
+static __wr_rare_type struct hlist_head hlist __wr_rare;
+
+static void with_list_add(unsigned long dst, size_t len)
+{
+	rare_list_add((__wr_rare_type struct list_head *)dst, &list);
+}
+
+static void with_list_del(unsigned long dst, size_t len)
+{
+	rare_list_del((__wr_rare_type struct list_head *)dst);
+}
+
+static void with_hlist_add_head(unsigned long dst, size_t len)
+{
+	rare_hlist_add_head((__wr_rare_type struct hlist_node *)dst, &hlist);
+}
+
 struct call {
 	const char *name;
 	void (*func)(unsigned long dst, size_t len);
 	bool bytes;	/* may start anywhere, else is promised to be aligned */
+	bool node;	/* asks about both of its pointers */
 	bool has_len;
 };
 
@@ -273,6 +293,9 @@ static const struct call calls[] = {
 	{ "cmpxchg", with_cmpxchg },
 	{ "fetch_add", with_fetch_add },
 	{ "set_bit", with_set_bit },
+	{ "list_add", with_list_add, .node = true },
+	{ "list_del", with_list_del, .node = true },
+	{ "hlist_add_head", with_hlist_add_head, .node = true },
 };
 
 static const u64 rodata[2] = { 0x5678, 0x9abc };
@@ -406,7 +429,8 @@ static void deputy(struct kunit *test)
 	 * byte only. The rest is behind the alias, where nothing is mapped.
 	 */
 	KUNIT_EXPECT_TRUE(test, refused(call, name, start, target->wraps ? 8 - start : sizeof(junk),
-					watch, cpu, target->over && !call->bytes));
+					watch, cpu,
+					target->over && !call->bytes && !call->node));
 	expect_usable(test, cpu);
 }
 

@@ -55,9 +55,10 @@ def lkdtm_is_expected(text):
 def gadgets(obj):
     """No function that opens a window or writes through one may exist on its own."""
     inlined = re.compile(r' [tTwW] (rare_write_(begin|end)|__rare_\w+|__arch_rare_write_\w+|'
-                         r'class_rare_write_\w+)$', re.M)
+                         r'class_rare_write_\w+|rare_h?list_\w+)$', re.M)
     files = [os.path.join(obj, 'vmlinux')] + [
-        build.module(obj, m) for m in ('rare_write_kunit', 'rare_write_howto', 'lkdtm')]
+        build.module(obj, m)
+        for m in ('rare_write_kunit', 'rare_list_kunit', 'rare_write_howto', 'lkdtm')]
     if attack := build.module(obj, 'rare_write_attack'):
         files.append(attack)
     names = [subprocess.check_output(['llvm-nm-19', file], text=True) for file in files]

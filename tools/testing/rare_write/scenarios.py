@@ -120,13 +120,14 @@ BOOT_LINE = {
 ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 
 # How many cases of each suite must run, by scenario or by its kernel.
-OFF = {'rare_write': 14}
-PROD = {**OFF, 'misuse_is_fatal': 24, 'rare_write_misuse': 2, 'kselftest': 8}
+OFF = {'rare_write': 14, 'rare_list': 5}
+PROD = {**OFF, 'misuse_is_fatal': 24, 'rare_write_misuse': 2, 'list_misuse_is_fatal': 25,
+        'rare_list_misuse': 1, 'kselftest': 8}
 CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          # Without what needs an alias.
          'cr0': {**PROD, 'misuse_is_fatal': 21},
          'arm64-max-pseudo-nmi': {'rare_write_protect': 17, 'kselftest': 8},
-         **{name: {'rare_write_attack': 10, 'direct_by_helper': 6, 'deputy': 146}
+         **{name: {'rare_write_attack': 10, 'direct_by_helper': 6, 'deputy': 182}
             for name in ATTACKS}}
 
 
@@ -183,8 +184,10 @@ SKIPS = {
        'rodata=off' not in append
        for what in ('in_window', 'storm')},
     ('*-smp1', 'rare_write_protect.no_tearing'): 'needs two CPUs',
+    ('*-smp1', 'rare_list.rcu_readers'): 'needs two CPUs',
     ('*-smp1', 'kselftest.'): 'no CPU can be switched off',
     ('*-prod', 'rare_write_misuse.sleep_inside'): 'needs DEBUG_ATOMIC_SLEEP',
+    ('*-prod', 'rare_list_misuse.corruption_is_reported'): 'needs DEBUG_LIST',
     ('*-prod', 'kselftest.'): 'counters need RARE_WRITE_DEBUG',
 }
 
@@ -224,10 +227,12 @@ def plan(name):
     steps += [f'write {online.format(cpu)} {on}' for cpu in range(1, smp) for on in (0, 1)]
     steps += ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',
               'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
-    modules = ['rare_write_kunit', 'rare_write_howto', 'lkdtm']
+    modules = ['rare_write_kunit', 'rare_list_kunit', 'rare_write_howto', 'lkdtm']
     if kind != 'off':
         steps += ['cat /sys/kernel/debug/rare_write/regions ',
                   f'exec /bin/rare_write_test {CYCLES.get(name, 5)}']
+    # After the kselftest, which looks for the boot line in a log that is not endless.
+    steps += ['insmod /lib/rare_list_kunit.ko ', 'rmmod rare_list_kunit ']
     if kind == 'test':
         steps.append('cat /sys/kernel/debug/rare_write/counters ')
         if 'rodata=' not in append:
