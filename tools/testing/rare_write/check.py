@@ -58,7 +58,8 @@ def gadgets(obj):
                          r'class_rare_write_\w+|rare_h?list_\w+)$', re.M)
     files = [os.path.join(obj, 'vmlinux')] + [
         build.module(obj, m)
-        for m in ('rare_write_kunit', 'rare_list_kunit', 'rare_write_howto', 'lkdtm')]
+        for m in ('rare_write_kunit', 'rare_list_kunit', 'rare_sysctl_kunit', 'rare_write_howto',
+                  'lkdtm')]
     if attack := build.module(obj, 'rare_write_attack'):
         files.append(attack)
     names = [subprocess.check_output(['llvm-nm-19', file], text=True) for file in files]

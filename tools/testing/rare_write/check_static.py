@@ -105,8 +105,8 @@ def objects(arch):
     """The objects to compile: all that is made of a C file of ours for this architecture."""
     folder = {'x86_64': 'x86'}.get(arch, arch)
     sources = [path[:-2] + '.o' for pattern in (
-        'mm/rare_write*.c', 'mm/tests/rare_*.c', 'mm/tests/rare_write_bench/*.c',
-        'samples/rare_write/*.c', f'arch/{folder}/mm/rare_write.c')
+        'kernel/rare_sysctl.c', 'mm/rare_write*.c', 'mm/tests/rare_*.c',
+        'mm/tests/rare_write_bench/*.c', 'samples/rare_write/*.c', f'arch/{folder}/mm/rare_write.c')
         for path in sorted(glob.glob(pattern, root_dir=TOP))]
     # Made for x86-64 only, see the Makefile there.
     return [path for path in sources if arch == 'x86_64' or not path.endswith('/cr0.o')]

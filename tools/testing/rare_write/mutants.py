@@ -51,7 +51,7 @@ class Mutant:
 
     def module(self):
         """The one that has the test."""
-        for name in ('rare_write_attack', 'rare_list_kunit'):
+        for name in ('rare_write_attack', 'rare_list_kunit', 'rare_sysctl_kunit'):
             if self.killer.startswith(name.removesuffix('_kunit')):
                 return name
         return 'rare_write_kunit'

@@ -120,9 +120,9 @@ BOOT_LINE = {
 ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 
 # How many cases of each suite must run, by scenario or by its kernel.
-OFF = {'rare_write': 14, 'rare_list': 5}
+OFF = {'rare_write': 14, 'rare_list': 5, 'rare_sysctl': 1, 'like_the_original': 11}
 PROD = {**OFF, 'misuse_is_fatal': 24, 'rare_write_misuse': 2, 'list_misuse_is_fatal': 25,
-        'rare_list_misuse': 1, 'kselftest': 8}
+        'rare_list_misuse': 1, 'sysctl_misuse_is_fatal': 7, 'kselftest': 8}
 CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          # Without what needs an alias.
          'cr0': {**PROD, 'misuse_is_fatal': 21},
@@ -227,12 +227,14 @@ def plan(name):
     steps += [f'write {online.format(cpu)} {on}' for cpu in range(1, smp) for on in (0, 1)]
     steps += ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',
               'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
-    modules = ['rare_write_kunit', 'rare_list_kunit', 'rare_write_howto', 'lkdtm']
+    modules = ['rare_write_kunit', 'rare_list_kunit', 'rare_sysctl_kunit', 'rare_write_howto',
+               'lkdtm']
     if kind != 'off':
         steps += ['cat /sys/kernel/debug/rare_write/regions ',
                   f'exec /bin/rare_write_test {CYCLES.get(name, 5)}']
     # After the kselftest, which looks for the boot line in a log that is not endless.
-    steps += ['insmod /lib/rare_list_kunit.ko ', 'rmmod rare_list_kunit ']
+    steps += ['insmod /lib/rare_list_kunit.ko ', 'rmmod rare_list_kunit ',
+              'insmod /lib/rare_sysctl_kunit.ko ', 'rmmod rare_sysctl_kunit ']
     if kind == 'test':
         steps.append('cat /sys/kernel/debug/rare_write/counters ')
         if 'rodata=' not in append:

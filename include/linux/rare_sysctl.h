@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * sysctl handlers for write-rare variables: the words to change in a table.
+ *
+ *   static __wr_rare_type char path[64] __wr_rare = "/sbin/helper";
+ *
+ *   static struct ctl_table table[] __ro_after_init = {
+ *           {
+ *                   .procname     = "helper",
+ *                   .data         = (void *)path,
+ *                   .maxlen       = sizeof(path),
+ *                   .mode         = 0644,
+ *                   .proc_handler = proc_rare_dostring,
+ *           },
+ *   };
+ *
+ * Each does exactly what the handler does that it is named after, in values,
+ * offsets, limits and errors; only the store goes through rare_write(). A write may
+ * also fail with -ENOMEM.
+ *
+ * The table must be read-only: __ro_after_init in the kernel, write-rare in a
+ * module. It is as good a target as the variable: who can change its mode may
+ * write as anybody, and who can make up an entry with one of these handlers may
+ * write to whatever is write-rare. So a write by way of an entry that is not
+ * read-only is a BUG(). What extra1 and extra2 point to should be read-only, too.
+ */
+#ifndef _LINUX_RARE_SYSCTL_H
+#define _LINUX_RARE_SYSCTL_H
+
+#include <linux/sysctl.h>
+
+#ifdef CONFIG_RARE_WRITE
+int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+		       loff_t *ppos);
+int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+		     loff_t *ppos);
+int proc_rare_dointvec(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+		       loff_t *ppos);
+int proc_rare_dointvec_minmax(const struct ctl_table *table, int write, void *buffer,
+			      size_t *lenp, loff_t *ppos);
+#else
+#define proc_rare_dostring		proc_dostring
+#define proc_rare_dobool		proc_dobool
+#define proc_rare_dointvec		proc_dointvec
+#define proc_rare_dointvec_minmax	proc_dointvec_minmax
+#endif
+
+#endif /* _LINUX_RARE_SYSCTL_H */

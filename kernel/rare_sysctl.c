@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sysctl handlers for write-rare variables.
+ *
+ * A handler is called through a pointer, so these cannot be inlined, and they
+ * write to where their argument says. What is that worth to an attacker who can
+ * write kernel memory, but cannot choose what is executed? He makes up an entry, or
+ * changes one, with such a handler, the variable of his choice and mode 0666; or he
+ * has the inode of a file point to it. Then he writes to the file. That is why a
+ * write takes nothing from an entry that anybody could have changed: the entry must
+ * be read-only data of the kernel or write-rare. There are only those that were
+ * compiled in, and with these he gets what the sysctl is for: the variable, the
+ * limits and the mode that it has.
+ *
+ * The value is parsed into ordinary memory by the handler that all others use,
+ * given a copy of the entry that leads there. Just the outcome is written.
+ */
+#include <linux/irqflags.h>
+#include <linux/rare_sysctl.h>
+#include <linux/rare_write.h>
+#include <linux/slab.h>
+#include <asm/sections.h>
+
+static __always_inline void rare_sysctl_check_byte(unsigned long addr)
+{
+	if (!is_kernel_rodata(addr))
+		__rare_entry(addr);
+}
+
+/* BUG() unless the entry is as it was compiled, or as rare_write() made it. */
+static __always_inline void rare_sysctl_check(const struct ctl_table *table)
+{
+	unsigned long addr = __rare_addr(table);
+
+	/* Interrupts off keeps a module from going away, see rare_write_lookup(). */
+	guard(irqsave)();
+	rare_sysctl_check_byte(addr);
+	rare_sysctl_check_byte(addr + sizeof(*table) - 1);
+}
+
+/**
+ * proc_rare_dostring - proc_dostring() for a write-rare array of char
+ * @table: the entry, which is read-only
+ * @write: is this a write to the file?
+ * @buffer: what is written, or where to put what is read
+ * @lenp: the size of @buffer, and how much of it was used
+ * @ppos: the position in the file
+ *
+ * Context: Process. BUG()s on a write if @table is not read-only, or what it
+ * leads to is not write-rare.
+ * Return: as proc_dostring(), or -ENOMEM.
+ */
+int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+		       loff_t *ppos)
+{
+	struct ctl_table shadow;
+	size_t len;
+	int ret;
+
+	if (!write)
+		return proc_dostring(table, write, buffer, lenp, ppos);
+
+	rare_sysctl_check(table);
+	shadow = *table;
+	if (!shadow.data || !shadow.maxlen)
+		return proc_dostring(&shadow, write, buffer, lenp, ppos);
+	shadow.data = kmemdup(table->data, table->maxlen, GFP_KERNEL);
+	if (!shadow.data)
+		return -ENOMEM;
+	ret = proc_dostring(&shadow, write, buffer, lenp, ppos);
+	/* Not what is behind the terminator: it stays as it was. */
+	len = strnlen(shadow.data, table->maxlen - 1) + 1;
+	__rare_write_bytes(table->data, shadow.data, len);
+	kfree(shadow.data);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(proc_rare_dostring);
+
+/**
+ * proc_rare_dobool - proc_dobool() for a write-rare bool
+ * @table: the entry, which is read-only
+ * @write: is this a write to the file?
+ * @buffer: what is written, or where to put what is read
+ * @lenp: the size of @buffer, and how much of it was used
+ * @ppos: the position in the file
+ *
+ * Context: Process. BUG()s on a write if @table is not read-only, or what it
+ * leads to is not write-rare.
+ * Return: as proc_dobool().
+ */
+int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+		     loff_t *ppos)
+{
+	__wr_rare_type bool *data = table->data;
+	struct ctl_table shadow;
+	bool val;
+	int ret;
+
+	if (!write)
+		return proc_dobool(table, write, buffer, lenp, ppos);
+
+	rare_sysctl_check(table);
+	shadow = *table;
+	shadow.data = &val;
+	val = *data;
+	ret = proc_dobool(&shadow, write, buffer, lenp, ppos);
+	if (!ret)
+		rare_write(*data, val);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(proc_rare_dobool);
+
+/* Have @handler write the integers of @table, of which it may take only some. */
+static __always_inline int
+rare_sysctl_ints(proc_handler *handler, const struct ctl_table *table, void *buffer,
+		 size_t *lenp, loff_t *ppos)
+{
+	int n = table->maxlen / sizeof(int), *old, *new, ret;
+	__wr_rare_type int *data = table->data;
+	struct ctl_table shadow;
+
+	rare_sysctl_check(table);
+	shadow = *table;
+	if (!data || !n)
+		return handler(&shadow, 1, buffer, lenp, ppos);
+	old = kmalloc_array(2 * n, sizeof(*old), GFP_KERNEL);
+	if (!old)
+		return -ENOMEM;
+	new = old + n;
+	for (int i = 0; i < n; i++)
+		old[i] = data[i];
+	memcpy(new, old, n * sizeof(*new));
+	shadow.data = new;
+	ret = handler(&shadow, 1, buffer, lenp, ppos);
+	/* Up to an error they count. Others stay, whoever may be writing them. */
+	for (int i = 0; i < n; i++)
+		if (new[i] != old[i])
+			rare_write(data[i], new[i]);
+	kfree(old);
+	return ret;
+}
+
+/**
+ * proc_rare_dointvec - proc_dointvec() for a write-rare int, or an array of them
+ * @table: the entry, which is read-only
+ * @write: is this a write to the file?
+ * @buffer: what is written, or where to put what is read
+ * @lenp: the size of @buffer, and how much of it was used
+ * @ppos: the position in the file
+ *
+ * Context: Process. BUG()s on a write if @table is not read-only, or what it
+ * leads to is not write-rare.
+ * Return: as proc_dointvec(), or -ENOMEM.
+ */
+int proc_rare_dointvec(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+		       loff_t *ppos)
+{
+	if (!write)
+		return proc_dointvec(table, write, buffer, lenp, ppos);
+	return rare_sysctl_ints(proc_dointvec, table, buffer, lenp, ppos);
+}
+EXPORT_SYMBOL_GPL(proc_rare_dointvec);
+
+/**
+ * proc_rare_dointvec_minmax - proc_dointvec_minmax() for a write-rare int, or an array
+ * @table: the entry, which is read-only
+ * @write: is this a write to the file?
+ * @buffer: what is written, or where to put what is read
+ * @lenp: the size of @buffer, and how much of it was used
+ * @ppos: the position in the file
+ *
+ * Context: Process. BUG()s on a write if @table is not read-only, or what it
+ * leads to is not write-rare.
+ * Return: as proc_dointvec_minmax(), or -ENOMEM.
+ */
+int proc_rare_dointvec_minmax(const struct ctl_table *table, int write, void *buffer,
+			      size_t *lenp, loff_t *ppos)
+{
+	if (!write)
+		return proc_dointvec_minmax(table, write, buffer, lenp, ppos);
+	return rare_sysctl_ints(proc_dointvec_minmax, table, buffer, lenp, ppos);
+}
+EXPORT_SYMBOL_GPL(proc_rare_dointvec_minmax);
