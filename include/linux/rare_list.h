@@ -437,6 +437,7 @@ static __always_inline void
 rare_hlist_add_head(__wr_rare_type struct hlist_node *n, __wr_rare_type struct hlist_head *h)
 {
 	guard(rare_write)();
+	__rare_entry(__rare_addr(&h->first));
 	__rare_hlist_add(n, &h->first, h->first);
 }
 

@@ -619,6 +619,13 @@ static void hadd_to_forged(void)
 	rare_hlist_add_head_rcu(NODE(3), &forged_head);
 }
 
+/* Not a fault, as it would be if the head were read before it is looked at. */
+static void hadd_to_null(void)
+{
+	take_snapshot();
+	rare_hlist_add_head(NODE(3), NULL);
+}
+
 static void hadd_before_forged(void)
 {
 	forge_hlist();
@@ -689,6 +696,7 @@ static const struct misuse misuses[] = {
 	MISUSE(init_forged),
 	MISUSE(hadd_forged),
 	MISUSE(hadd_to_forged),
+	MISUSE(hadd_to_null),
 	MISUSE(hadd_before_forged),
 	MISUSE(hadd_behind_forged),
 	MISUSE(hadd_tail_forged),
