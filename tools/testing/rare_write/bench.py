@@ -194,7 +194,7 @@ def about(arch, obj, got, accel):
         'config': 'bench: production options, no debugging',
         'compiler': first_line('clang-19', '--version'),
         'qemu': first_line(qemu['cmd'][0], '--version'),
-        'cpu': f'-cpu {"host" if accel == "kvm" else qemu["cpu"]}: {got["about"]["cpu"]}',
+        'cpu': f'-cpu {vm.model(arch, accel)}: {got["about"]["cpu"]}',
         'accel': accel,
         'counting': ' '.join(COUNTED['extra'] + ['nokaslr']),
         'host': f'{platform.machine()}, {os.cpu_count()} CPUs',

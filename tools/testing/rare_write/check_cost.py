@@ -14,6 +14,8 @@ def run(arch):
         got, counts = bench.count(arch, obj)
     unsteady = bench.unsteady(got)
     cases = {'cost.repeatable': f'failed: {" ".join(unsteady[:5])}' if unsteady else 'ok'}
+    # What make bench says of itself.
+    cases['cost.about'] = 'ok' if all(bench.about(arch, obj, got, 'tcg').values()) else 'failed'
     tracer = bench.trace(arch, obj, lambda way, work: (way, work) == ('alias', 'write_8'))
     privileged = bench_static.privileged(arch, tracer.paths,
                                          gdbstub.disassemble(arch, tracer.code))

@@ -64,17 +64,22 @@ def read(base, timed_out, status=0):
     return Run(base + '.console', text, steps, timed_out, status)
 
 
+def model(arch, accel, cpu=None):
+    """The CPU that QEMU is told to be."""
+    cpu = cpu or ('host' if accel == 'kvm' else 'max')
+    if (arch, cpu) == ('arm64', 'max'):
+        # The architected algorithm for signing pointers takes QEMU most of its time.
+        cpu += ',pauth-impdef=on'
+    return cpu
+
+
 def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', accel='tcg',
             extra=(), serial='stdio'):
     """Make ready what a machine needs; return (QEMU's command line, as pack())."""
     base = pack(arch, obj, name, plan, files)
     qemu = QEMU[arch]
-    cpu = cpu or ('host' if accel == 'kvm' else 'max')
-    if (arch, cpu) == ('arm64', 'max'):
-        # The architected algorithm for signing pointers takes QEMU most of its time.
-        cpu += ',pauth-impdef=on'
     return qemu['cmd'] + [
-        '-accel', accel, '-cpu', cpu,
+        '-accel', accel, '-cpu', model(arch, accel, cpu),
         '-smp', str(smp), '-m', mem, '-display', 'none', '-no-reboot', '-nodefaults',
         '-serial', serial, '-kernel', os.path.join(obj, ARCHES[arch]['image']),
         '-initrd', base + '.cpio', '-device', qemu['pci'],
