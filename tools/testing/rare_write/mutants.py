@@ -11,6 +11,7 @@ Each file in mutants/ is a patch to the patched kernel tree, under a header:
         Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets, boot.line
         Scenario: begin-in-nmi  if it is not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
+        Append: rodata=on       likewise, to the kernel's command line
 
 A mutant is killed if the test it names does not pass. It must have come to that
 test, though: what does not build or does not boot has been killed by nobody.
@@ -40,7 +41,7 @@ class Mutant:
     def __init__(self, name):
         with open(os.path.join(FOLDER, name)) as file:
             head, self.patch = file.read().split('\n---\n', 1)
-        fields = dict(re.findall(r'^(Arch|Build|Killed-by|Scenario|CPU): (.*)$', head, re.M))
+        fields = dict(re.findall(r'^(Arch|Build|Killed-by|Scenario|CPU|Append): (.*)$', head, re.M))
         self.name = name.removesuffix('.patch')
         self.what = head.split('\n')[0]
         self.arches = fields['Arch'].split()
@@ -48,6 +49,7 @@ class Mutant:
         self.killer = fields['Killed-by']
         self.scenario = fields.get('Scenario', '')
         self.cpu = fields.get('CPU')
+        self.append = fields.get('Append', '')
 
     def module(self):
         """The one that has the test."""
@@ -87,7 +89,7 @@ def run(arch, obj, mutant):
     if mutant.killer == 'symbols.gadgets':
         return 'SURVIVES' if check.gadgets(obj)[mutant.killer] == 'ok' else 'killed'
     name, steps, modules = f'mutant-{mutant.name}-{arch}', None, [mutant.module()]
-    append = f'kunit.filter_glob={mutant.killer}'
+    append = f'kunit.filter_glob={mutant.killer} {mutant.append}'
     if mutant.scenario == 'begin-in-nmi':
         append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi'].append
         steps, _ = scenarios.plan(f'{arch}-begin-in-nmi')
@@ -141,7 +143,8 @@ def main():
         with Step(f'copying the objects for {arch}'):
             subprocess.check_call(['rsync', '-a', '--delete', healthy + '/', obj + '/'])
         # The original must pass each of these tests, or their failing says nothing.
-        originals = {(m.killer, m.scenario, m.cpu): m for m in mutants if arch in m.arches}
+        originals = {(m.killer, m.scenario, m.cpu, m.append): m
+                     for m in mutants if arch in m.arches}
         with Step(f'{arch}: the original'):
             for mutant in originals.values():
                 state = run(arch, obj, mutant)
