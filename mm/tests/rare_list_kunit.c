@@ -14,6 +14,8 @@
 #include <linux/prandom.h>
 #include <linux/rare_list.h>
 
+#include "rare_write_test.h"
+
 #define ITEMS	24
 
 /* Big enough for some of them to lie in other pages, and one to lie in two. */
@@ -328,9 +330,7 @@ static int reader(void *unused)
 		}
 		cond_resched();
 	}
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 static void set_item(int i, u64 key)
@@ -439,8 +439,6 @@ static struct kunit_suite list_suite = {
 };
 
 #ifdef CONFIG_RARE_WRITE
-
-#include "rare_write_test.h"
 
 /* What an attacker has: memory of his own making, and the arenas as they were. */
 static struct item forged;

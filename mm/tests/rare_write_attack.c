@@ -86,9 +86,7 @@ static int hijack_alias(void *mine)
 			attempt(mine);
 		cond_resched();
 	}
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 /* P2: with each of four CPUs as the writer, each of the others attacks. */
@@ -146,6 +144,7 @@ static void hijack(struct kunit *test)
 			pairs++;
 		}
 	}
+	KUNIT_EXPECT_GE(test, pairs, 2);
 	kunit_info(test, "%d pairs, each at least %u attempts and %lu in an open window\n",
 		   pairs, attempts, inside);
 }
@@ -748,9 +747,7 @@ static int publish(void *unused)
 		if (!(i & 63))
 			cond_resched();
 	}
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 static void published_in_order(struct kunit *test)

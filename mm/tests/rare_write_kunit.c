@@ -1146,9 +1146,7 @@ static int counter(void *done)
 			cond_resched();
 	}
 	atomic_inc(done);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 /* Run @func, which counts *@done, on up to @max CPUs at once, until all are done. */
@@ -1201,9 +1199,7 @@ static int fetcher(void *done)
 			cond_resched();
 	}
 	atomic_inc(done);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 static void no_lost_fetch(struct kunit *test)
@@ -1234,9 +1230,7 @@ static int exchanger(void *done)
 	}
 	atomic_sub(mine, &left);
 	atomic_inc(done);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 static void no_lost_exchange(struct kunit *test)
@@ -1267,9 +1261,7 @@ static int page_writer(void *done)
 			cond_resched();
 	}
 	atomic_inc(done);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 /* P2: the same alias address leads every CPU to a page of its own. */

@@ -18,6 +18,16 @@
 #include <asm/trap_pf.h>
 #endif
 
+/* The end of a kernel thread that has done its work, or should have died of it. */
+static inline int until_stopped(void)
+{
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+#ifdef CONFIG_RARE_WRITE
+
 /* The first address behind the write-rare region of the kernel. */
 static inline unsigned long region_end(void)
 {
@@ -43,9 +53,7 @@ static inline int call_and_survive(void *deadly)
 
 	this->func(this->arg);
 	/* Being here is the failure. Do not leave a window behind it. */
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(1);
-	return 0;
+	return until_stopped();
 }
 
 /*
@@ -269,5 +277,7 @@ static inline int skip_unprotected(struct kunit *test)
 	return 0;
 }
 #endif
+
+#endif /* CONFIG_RARE_WRITE */
 
 #endif /* _MM_TESTS_RARE_WRITE_TEST_H */

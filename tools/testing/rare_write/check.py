@@ -24,7 +24,7 @@ import tree
 import vm
 from common import ARCHES, BUILD, SRC, STOPPED, Step, choose, die, script
 from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS, SKIPS,
-                       expected, plan, second)
+                       SECOND_MODULES, SECOND_STEPS, SECOND_SUITES, expected, plan)
 
 
 def lkdtm_is_expected(text):
@@ -87,10 +87,22 @@ def libraries(obj, modules):
     return {f'/lib/{m}.ko': build.module(obj, m) for m in modules if build.module(obj, m)}
 
 
+def programs(arch, obj, steps):
+    """The selftests that the steps execute, as files of the guest."""
+    paths = {step.split()[1] for step in steps if step.startswith('exec ')}
+    return {path: build.program(arch, obj, os.path.join(
+        SRC, 'tools/testing/selftests/rare_write', f'{os.path.basename(path)}.c')) for path in paths}
+
+
+def ends_as_another(steps):
+    """Does the kernel that does these steps end as another one?"""
+    return steps[-1].startswith('kexec ')
+
+
 def planned_steps(name):
     """All the steps that a scenario has to report, those of a second kernel included."""
     steps, _ = plan(name)
-    return steps + second(SCENARIOS[name].arch)[0] if steps[-1].startswith('kexec ') else steps
+    return steps + SECOND_STEPS if ends_as_another(steps) else steps
 
 
 def judge(name, run):
@@ -138,13 +150,15 @@ def judge(name, run):
                 state = (f'skipped: {state}' if state in reasons else
                          f'failed: unexpected skip: {state}')
             cases[f'second-kernel.{case}' if where else case] = state
-    suites = expected(CASES, name)
+    suites = dict(expected(CASES, name))
     for where, what in SKIPS:
         if not fnmatch.fnmatch(name, where) or what.split('.')[0] not in suites:
             continue
         if not any(fnmatch.fnmatch(case, what) and state.startswith('skipped')
                    for case, state in cases.items()):
             cases[f'skip.{what}'] = 'failed: an expected skip did not happen'
+    if ends_as_another(plan(name)[0]):
+        suites.update({f'second-kernel.{suite}': suites[suite] for suite in SECOND_SUITES})
     for suite, count in suites.items():
         ran = sum(case.startswith(suite + '.') for case in cases)
         if ran != count:
@@ -157,16 +171,12 @@ def boot(name):
     arch, config, cpu, append, toolchain, smp, machine = SCENARIOS[name]
     obj = build.object_folder(arch, config, toolchain)
     steps, modules = plan(name)
-    files = libraries(obj, modules)
-    for source in ('rare_write_test', 'rare_write_starve'):
-        files[f'/bin/{source}'] = build.program(
-            arch, obj, os.path.join(SRC, f'tools/testing/selftests/rare_write/{source}.c'))
+    files = {**libraries(obj, modules), **programs(arch, obj, steps)}
     how = {'cpu': cpu, 'append': append, 'timeout': 600, 'smp': smp}
-    if steps[-1].startswith('kexec '):
-        steps_there, modules_there = second(arch)
+    if ends_as_another(steps):
         files['/kernel'] = os.path.join(obj, ARCHES[arch]['image'])
-        files['/second'] = vm.pack(arch, obj, f'{name}-second', steps_there,
-                                   libraries(obj, modules_there)) + '.cpio'
+        files['/second'] = vm.pack(arch, obj, f'{name}-second', SECOND_STEPS,
+                                   libraries(obj, SECOND_MODULES)) + '.cpio'
     if '-bochs-' in name:
         run = bochs.boot(obj, name, steps, files, **how)
     else:
@@ -175,7 +185,7 @@ def boot(name):
     return {**judge(name, run), **gadgets(obj)}
 
 
-def tables(arches, only, full=False):
+def tables(arches, only, full):
     """What there is to do: [(name, the kernel that it needs or None, function)]."""
     found = [('console', None, test_console.run), ('harness', None, test_harness.run),
              ('lint', None, check_lint.run)]
@@ -275,14 +285,18 @@ def conclude(results):
     sys.exit(1 if failed else 0)
 
 
-def main():
-    arch = os.environ.get('ARCH')
-    only = os.environ.get('ONLY')
-    todo = tables([choose('ARCH', arch, ARCHES)] if arch else list(ARCHES), only)
+def asked(full=False):
+    """The tables that ARCH and ONLY ask for, with the source made ready."""
+    arch, only = os.environ.get('ARCH'), os.environ.get('ONLY')
+    todo = tables([choose('ARCH', arch, ARCHES)] if arch else list(ARCHES), only, full)
     if not todo:
         die(f'ONLY={only} fits no test')
     tree.prepare()
-    conclude(perform(todo))
+    return todo
+
+
+def main():
+    conclude(perform(asked()))
 
 
 if __name__ == '__main__':

@@ -16,8 +16,7 @@ import sys
 
 import build
 import check
-import tree
-from common import ARCHES, BUILD, HERE, SRC, TOP, choose, die, object_folder, script, write_whole
+from common import BUILD, HERE, SRC, TOP, object_folder, script, write_whole
 from scenarios import SCENARIOS
 
 FOLDER = os.path.join(BUILD, 'results', 'full')
@@ -36,24 +35,26 @@ COLUMNS = (
 
 
 def identity(name, needs):
-    """Of all that the cases of a table depend on; None if its kernel is not built."""
-    digest = hashlib.sha256()
-    if needs:
-        obj = object_folder(*needs)
-        if not build.is_current(obj, '.built'):
-            return None
-        digest.update(build.fingerprint(obj).encode())
-    if name in SCENARIOS:
-        digest.update(repr((SCENARIOS[name], check.planned_steps(name))).encode())
+    """Of all that the cases of a scenario depend on; None if its kernel is not built."""
+    obj = object_folder(*needs)
+    if not build.is_current(obj, '.built'):
+        return None
+    digest = hashlib.sha256(build.fingerprint(obj).encode())
+    digest.update(repr((SCENARIOS[name], check.planned_steps(name))).encode())
     for path in sorted(os.listdir(HERE)):
-        if path.endswith(('.py', '.c', '.waivers')):
+        if path.endswith(('.py', '.c')):
             with open(os.path.join(HERE, path), 'rb') as file:
                 digest.update(file.read())
     return digest.hexdigest()
 
 
 def remembered(name, needs):
-    """The cases of a table that passed before and would do so again, or None."""
+    """The cases of a scenario that passed before and would do so again, or None.
+
+    The other tables depend on more than could be named here, and take minutes: they run.
+    """
+    if name not in SCENARIOS:
+        return None
     try:
         with open(os.path.join(FOLDER, f'{name}.json')) as file:
             kept = json.load(file)
@@ -63,9 +64,9 @@ def remembered(name, needs):
 
 
 def keep(name, needs, function):
-    """Run a table; remember it if nothing failed."""
+    """Run a table; remember a scenario in which nothing failed."""
     cases = function()
-    if not any(state.startswith('failed') for state in cases.values()):
+    if name in SCENARIOS and not any(state.startswith('failed') for state in cases.values()):
         write_whole(os.path.join(FOLDER, f'{name}.json'),
                     json.dumps({'identity': identity(name, needs), 'cases': cases}, indent=1))
     return cases
@@ -115,17 +116,13 @@ def write_table(results):
 
 
 def main():
-    arch, only = os.environ.get('ARCH'), os.environ.get('ONLY')
-    todo = check.tables([choose('ARCH', arch, ARCHES)] if arch else list(ARCHES), only, full=True)
-    if not todo:
-        die(f'ONLY={only} fits no test')
-    tree.prepare()
+    todo = check.asked(full=True)
     os.makedirs(FOLDER, exist_ok=True)
     results = {name: cases for name, needs, _ in todo if (cases := remembered(name, needs))}
     print(f'{len(results)} of {len(todo)} are known to pass')
     results.update(check.perform([(name, needs, functools.partial(keep, name, needs, function))
                                   for name, needs, function in todo if name not in results]))
-    if not arch and not only:
+    if not os.environ.get('ARCH') and not os.environ.get('ONLY'):
         write_table(results)
     check.conclude(results)
 

@@ -101,8 +101,7 @@ def run(arch, obj, mutant):
     else:
         steps = [f'insmod /lib/{mutant.module()}.ko ']
     files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
-    files['/bin/rare_write_test'] = build.program(
-        arch, obj, os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_test.c'))
+    files.update(check.programs(arch, obj, steps))
     boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu,
                    timeout=60)
     if f'init: step {steps[0]}' not in boot.text:

@@ -131,6 +131,11 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
             for name in ATTACKS}}
 
 
+# Two more of rare_write_starve.
+CASES.update({f'{arch}-lifecycle': {**CASES['test'], 'kselftest': 10}
+              for arch in ('x86_64', 'arm64')})
+
+
 def like(config):
     """The kernel whose expectations hold for a kernel, too."""
     return config if config in CASES else CONFIGS[config][0]
@@ -192,9 +197,11 @@ SKIPS = {
 }
 
 
-def second(arch):
-    """The steps of the kernel that a scenario's kernel ends as, and its modules."""
-    return ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit '], ['rare_write_kunit']
+# What the kernel does that a scenario's kernel ends as: its steps, modules, and suites, with as
+# many cases as they have in the first.
+SECOND_STEPS = ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ']
+SECOND_MODULES = ['rare_write_kunit']
+SECOND_SUITES = ('rare_write', 'misuse_is_fatal', 'rare_write_misuse', 'rare_write_protect')
 
 
 def attacks(name):
@@ -208,7 +215,7 @@ def attacks(name):
 
 def plan(name):
     """The steps of a scenario, and the modules that they need."""
-    arch, config, _, append, _, smp, _ = SCENARIOS[name]
+    _, config, _, append, _, smp, _ = SCENARIOS[name]
     kind = like(config)
     crash = '/sys/kernel/debug/provoke-crash/DIRECT'
     state = '/sys/module/rare_write_howto/parameters/state'
