@@ -23,8 +23,8 @@ import test_harness
 import tree
 import vm
 from common import ARCHES, BUILD, SRC, STOPPED, Step, choose, die, script
-from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS, SKIPS,
-                       SECOND_MODULES, SECOND_STEPS, SECOND_SUITES, expected, plan)
+from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS,
+                       SECOND_MODULES, SECOND_STEPS, SECOND_SUITES, expected, plan, skips)
 
 
 def lkdtm_is_expected(text):
@@ -145,14 +145,14 @@ def judge(name, run):
     for where, text in enumerate(run.text.split('Starting new kernel')):
         for case, state in console.results(text).items():
             if state not in ('ok', 'failed'):
-                reasons = [reason for (scenario, what), reason in SKIPS.items()
-                           if fnmatch.fnmatch(name, scenario) and fnmatch.fnmatch(case, what)]
+                reasons = [reason for what, these in skips(name).items()
+                           if fnmatch.fnmatch(case, what) for reason in these]
                 state = (f'skipped: {state}' if state in reasons else
                          f'failed: unexpected skip: {state}')
             cases[f'second-kernel.{case}' if where else case] = state
     suites = dict(expected(CASES, name))
-    for where, what in SKIPS:
-        if not fnmatch.fnmatch(name, where) or what.split('.')[0] not in suites:
+    for what in skips(name):
+        if what.split('.')[0] not in suites:
             continue
         if not any(fnmatch.fnmatch(case, what) and state.startswith('skipped')
                    for case, state in cases.items()):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What `make check` and `make check-full` boot, and what each boot must bring."""
+import fnmatch
 from typing import NamedTuple
 
 from common import CONFIGS
@@ -195,6 +196,22 @@ SKIPS = {
     ('*-prod', 'rare_list_misuse.corruption_is_reported'): 'needs DEBUG_LIST',
     ('*-prod', 'kselftest.'): 'counters need RARE_WRITE_DEBUG',
 }
+
+
+def skips(name):
+    """The skips that are right in a scenario: {pattern of cases: the reasons}."""
+    found = {}
+    for (where, what), reason in SKIPS.items():
+        if fnmatch.fnmatch(name, where):
+            found.setdefault(what, []).append(reason)
+    return found
+
+
+def expectations(name):
+    """All that is said here of a scenario, to tell if some of it changed."""
+    tables = [expected(table, name) for table in (BOOT_LINE, CASES)]
+    tables += [table.get(name) for table in (DIES, ALIAS, PROOF, AUDITS)]
+    return SCENARIOS[name], tables, skips(name)
 
 
 # What the kernel does that a scenario's kernel ends as: its steps, modules, and suites, with as
