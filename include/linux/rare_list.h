@@ -55,7 +55,7 @@
 #include <linux/rare_write.h>
 #include <linux/rculist.h>
 
-#ifdef CONFIG_RARE_WRITE
+#if RARE_WRITE_IS_ON
 
 #include <linux/bug.h>
 #include <linux/poison.h>
@@ -622,7 +622,7 @@ rare_hlist_replace_rcu(__wr_rare_type struct hlist_node *old,
 	__rare_write(old->pprev, LIST_POISON2);
 }
 
-#else /* !CONFIG_RARE_WRITE */
+#else /* plain lists */
 
 #define RARE_LIST_HEAD_INIT(name)		LIST_HEAD_INIT(name)
 
@@ -654,7 +654,7 @@ rare_hlist_replace_rcu(__wr_rare_type struct hlist_node *old,
 #define rare_hlist_del_init_rcu(n)		hlist_del_init_rcu(n)
 #define rare_hlist_replace_rcu(old, new)	hlist_replace_rcu(old, new)
 
-#endif /* CONFIG_RARE_WRITE */
+#endif /* RARE_WRITE_IS_ON */
 
 /**
  * RARE_LIST_HEAD - define an empty write-rare list

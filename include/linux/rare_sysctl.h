@@ -27,9 +27,10 @@
 #ifndef _LINUX_RARE_SYSCTL_H
 #define _LINUX_RARE_SYSCTL_H
 
+#include <linux/rare_write_types.h>
 #include <linux/sysctl.h>
 
-#ifdef CONFIG_RARE_WRITE
+#if RARE_WRITE_IS_ON
 int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		       loff_t *ppos);
 int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,

@@ -74,6 +74,7 @@
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
 #include <linux/rare_write_active.h>
+#include <linux/rare_write_types.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 #include <linux/types.h>
@@ -102,7 +103,7 @@
 	__rare_p;							\
 })
 
-#ifdef CONFIG_RARE_WRITE
+#if RARE_WRITE_IS_ON
 
 #include <linux/bug.h>
 #include <linux/irqflags.h>
@@ -115,25 +116,8 @@
 #include <linux/tracepoint-defs.h>
 #include <asm/rare_write.h>
 
-/**
- * __wr_rare - place an object in the write-rare region
- *
- * Goes after the name in a definition, together with __wr_rare_type. The object
- * may be static or not, initialised or not, in the kernel or in a module.
- */
-#define __wr_rare		__section(".data..rare_write")
-
-/* The same for the data that rare_write() itself rests on: nobody else's. */
+/* Data that rare_write() itself rests on: nobody else's. */
 #define __wr_rare_core		__section(".data..rare_write_core")
-
-/**
- * __wr_rare_type - the type qualifiers of write-rare data
- *
- * Goes into every declaration, extern ones and pointers to such data included.
- * For a pointer variable it goes after the star: it is the pointer itself that
- * is write-rare, as in ``static struct foo * __wr_rare_type head __wr_rare;``.
- */
-#define __wr_rare_type		const volatile
 
 /*
  * A window of several writes, on this CPU. That private page tables are loaded
@@ -752,10 +736,7 @@ do {									\
 	__rare_str(&(arr), (src), sizeof(arr));				\
 })
 
-#else /* !CONFIG_RARE_WRITE: plain data, plainly written */
-
-#define __wr_rare
-#define __wr_rare_type
+#else /* plain data, plainly written */
 
 #define rare_write_begin()		do { } while (0)
 #define rare_write_end()		do { } while (0)
@@ -782,7 +763,7 @@ do {									\
 
 DEFINE_LOCK_GUARD_0(rare_write, (void)0, (void)0)
 
-#endif /* CONFIG_RARE_WRITE */
+#endif /* RARE_WRITE_IS_ON */
 
 /**
  * rare_fetch_add - add to a write-rare integer
