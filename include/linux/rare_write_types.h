@@ -3,10 +3,10 @@
  * How write-rare data is declared: light enough for any header. To write it, see
  * rare_write.h.
  *
- * A file whose data is write-rare only with an option of its own names it before
+ * A file whose data is write-rare only with an option of its own names that before
  * it includes anything, and then has plain data and plain stores without it:
  *
- *   #define RARE_WRITE_SWITCH CONFIG_RARE_WRITE_CORE
+ *   #define RARE_WRITE_SWITCH CONFIG_MY_DRIVER_HARDENED
  *
  * So must any other file that writes such data. Those that only read it need not:
  * they read it once each time, as if it were write-rare.
