@@ -64,7 +64,8 @@ int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, s
 	shadow = *table;
 	if (!shadow.data || !shadow.maxlen)
 		return proc_dostring(&shadow, write, buffer, lenp, ppos);
-	shadow.data = kmemdup(table->data, table->maxlen, GFP_KERNEL);
+	/* An array that has no terminator is no reason to read on behind the copy. */
+	shadow.data = kmemdup_nul(table->data, table->maxlen, GFP_KERNEL);
 	if (!shadow.data)
 		return -ENOMEM;
 	ret = proc_dostring(&shadow, write, buffer, lenp, ppos);

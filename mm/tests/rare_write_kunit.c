@@ -533,8 +533,8 @@ static void do_second_page(void)
 	__rare_write(*(__wr_rare_type unsigned long *)&victim, 666);
 }
 
-/* An address that nothing maps, on either architecture. */
-#define UNMAPPED	((void *)0xffff100000000000UL)
+/* An address that nothing maps: errors look like pointers to there. */
+#define UNMAPPED	((void *)-PAGE_SIZE)
 
 static void do_bad_source(void)
 {
