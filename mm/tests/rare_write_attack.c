@@ -435,6 +435,7 @@ static void deputy(struct kunit *test)
 
 static const void *deputy_gen_params(const void *prev, char *desc)
 {
+	const struct target *end = targets + ARRAY_SIZE(targets);
 	static struct pair pair;
 
 	if (!prev)
@@ -442,9 +443,9 @@ static const void *deputy_gen_params(const void *prev, char *desc)
 	else
 		pair.target++;
 	/* The last target is the one that not every call can have. */
-	if (pair.target->wraps && !pair.call->has_len)
+	if (pair.target < end && pair.target->wraps && !pair.call->has_len)
 		pair.target++;
-	if (pair.target == targets + ARRAY_SIZE(targets)) {
+	if (pair.target == end) {
 		pair.target = targets;
 		if (++pair.call == calls + ARRAY_SIZE(calls))
 			return NULL;
