@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make check-full: make check under every condition, and a table of what came of it.
 
-It takes hours. What passed is not done again unless what it depends on changed:
-interrupt it and start it again as you like.
+It takes hours. What passed is not done again unless what was booted changed: interrupt
+it and start it again as you like.
 """
 import csv
 import functools
@@ -14,11 +14,9 @@ import re
 import subprocess
 import sys
 
-import build
 import check
-import scenarios
-from common import BUILD, HERE, SRC, TOP, object_folder, script, write_whole
-from scenarios import SCENARIOS
+from common import ARCHES, BUILD, HERE, SRC, TOP, object_folder, script, write_whole
+from scenarios import SCENARIOS, expectations, plan
 
 FOLDER = os.path.join(BUILD, 'results', 'full')
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-conditions.csv')
@@ -43,40 +41,35 @@ def first_line(*argv):
 
 
 def identity(name, needs):
-    """Of all that the cases of a scenario depend on; None if its kernel is not built."""
-    obj = object_folder(*needs)
-    if not build.is_current(obj, '.built'):
-        return None
-    digest = hashlib.sha256(build.fingerprint(obj).encode())
-    digest.update(repr((scenarios.expectations(name), check.planned_steps(name))).encode())
-    for path in JUDGES:
-        with open(os.path.join(HERE, path), 'rb') as file:
-            digest.update(file.read())
+    """Of all that the cases of a scenario depend on, once its kernel is built."""
+    arch, obj = needs[0], object_folder(*needs)
+    steps, modules = plan(name)
+    files = [os.path.join(obj, ARCHES[arch]['image']), *check.libraries(obj, modules).values(),
+             *check.programs(arch, obj, steps).values(), *(os.path.join(HERE, f) for f in JUDGES)]
+    digest = hashlib.sha256(repr((expectations(name), check.planned_steps(name))).encode())
     digest.update(first_line('qemu-system-x86_64', '--version').encode())
+    for path in files:
+        with open(path, 'rb') as file:
+            digest.update(file.read())
     return digest.hexdigest()
 
 
-def remembered(name, needs):
-    """The cases of a scenario that passed before and would do so again, or None.
+def remembered(name, needs, function):
+    """The cases of a scenario: those of a run in which nothing failed, if it would go the same.
 
     The other tables depend on more than could be named here, and take minutes: they run.
     """
     if name not in SCENARIOS:
-        return None
-    try:
-        with open(os.path.join(FOLDER, f'{name}.json')) as file:
+        return function()
+    path, now = os.path.join(FOLDER, f'{name}.json'), identity(name, needs)
+    if os.path.isfile(path):
+        with open(path) as file:
             kept = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return kept['cases'] if kept['identity'] == identity(name, needs) else None
-
-
-def keep(name, needs, function):
-    """Run a table; remember a scenario in which nothing failed."""
+        if kept['identity'] == now:
+            return kept['cases']
     cases = function()
-    if name in SCENARIOS and not any(state.startswith('failed') for state in cases.values()):
-        write_whole(os.path.join(FOLDER, f'{name}.json'),
-                    json.dumps({'identity': identity(name, needs), 'cases': cases}, indent=1))
+    if not any(state.startswith('failed') for state in cases.values()):
+        write_whole(path, json.dumps({'identity': now, 'cases': cases}, indent=1))
     return cases
 
 
@@ -120,12 +113,9 @@ def write_table(results):
 
 
 def main():
-    todo = check.asked(full=True)
     os.makedirs(FOLDER, exist_ok=True)
-    results = {name: cases for name, needs, _ in todo if (cases := remembered(name, needs))}
-    print(f'{len(results)} of {len(todo)} are known to pass')
-    results.update(check.perform([(name, needs, functools.partial(keep, name, needs, function))
-                                  for name, needs, function in todo if name not in results]))
+    results = check.perform([(name, needs, functools.partial(remembered, name, needs, function))
+                             for name, needs, function in check.asked(full=True)])
     if not os.environ.get('ARCH') and not os.environ.get('ONLY'):
         write_table(results)
     check.conclude(results)
