@@ -16,7 +16,9 @@ import sys
 import tarfile
 import tempfile
 import time
+from unittest import mock
 
+import check_full
 import check_lint
 import check_static
 import htmldocs
@@ -322,6 +324,32 @@ def lint(_):
     yield 'twice', bad('VOLATILE: so\n\ta.c 2\nVOLATILE: no\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
 
 
+def memory(toy):
+    """What make check-full does not do again: (name, did it go as it should)."""
+    runs, what = [], {'outcome': 'ok', 'booted': 'this'}
+
+    def scenario():
+        runs.append(0)
+        return {'case': what['outcome']}
+
+    def done():
+        """How often it was booted, asked for once more."""
+        runs.clear()
+        check_full.remembered('x86_64-off', (), scenario)
+        return len(runs)
+
+    with mock.patch.object(check_full, 'FOLDER', toy.folder), \
+            mock.patch.object(check_full, 'identity', lambda *_: what['booted']):
+        yield 'first', done() == 1
+        yield 'same', done() == 0
+        what['booted'] = 'another'
+        yield 'another', done() == 1 and done() == 0
+        what.update(booted='broken', outcome='failed: badly')
+        yield 'failed', done() == 1 and done() == 1
+    yield 'no-scenario', (check_full.remembered('lint', None, scenario) and
+                          check_full.remembered('lint', None, scenario) and len(runs) == 3)
+
+
 def series(toy):
     """make series and series-check: (name, did it go as it should)."""
     topic = 'repo/patches/topics/01-toy'
@@ -452,7 +480,7 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, series, static):
+        for part in (trees, builds, runs, lint, memory, series, static):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
