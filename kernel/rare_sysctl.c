@@ -27,8 +27,16 @@ static __always_inline void rare_sysctl_check_byte(unsigned long addr)
 		__rare_entry(addr);
 }
 
-/* BUG() unless the entry is as it was compiled, or as rare_write() made it. */
-static __always_inline void rare_sysctl_check(const struct ctl_table *table)
+/**
+ * rare_sysctl_check - BUG() unless an entry is as it was compiled, or rare_write() made it
+ * @table: the entry
+ *
+ * For a handler of one's own, before it writes: by then it is sure that @table is
+ * the entry which that handler was written for.
+ *
+ * Context: Any.
+ */
+void rare_sysctl_check(const struct ctl_table *table)
 {
 	unsigned long addr = __rare_addr(table);
 
@@ -37,6 +45,7 @@ static __always_inline void rare_sysctl_check(const struct ctl_table *table)
 	rare_sysctl_check_byte(addr);
 	rare_sysctl_check_byte(addr + sizeof(*table) - 1);
 }
+EXPORT_SYMBOL_GPL(rare_sysctl_check);
 
 /**
  * proc_rare_dostring - proc_dostring() for a write-rare array of char
@@ -161,6 +170,27 @@ int proc_rare_dointvec(const struct ctl_table *table, int write, void *buffer, s
 	return rare_sysctl_ints(proc_dointvec, table, buffer, lenp, ppos);
 }
 EXPORT_SYMBOL_GPL(proc_rare_dointvec);
+
+/**
+ * proc_rare_douintvec - proc_douintvec() for a write-rare unsigned int
+ * @table: the entry, which is read-only
+ * @write: is this a write to the file?
+ * @buffer: what is written, or where to put what is read
+ * @lenp: the size of @buffer, and how much of it was used
+ * @ppos: the position in the file
+ *
+ * Context: Process. BUG()s on a write if @table is not read-only, or what it
+ * leads to is not write-rare.
+ * Return: as proc_douintvec(), or -ENOMEM.
+ */
+int proc_rare_douintvec(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+			loff_t *ppos)
+{
+	if (!write)
+		return proc_douintvec(table, write, buffer, lenp, ppos);
+	return rare_sysctl_ints(proc_douintvec, table, buffer, lenp, ppos);
+}
+EXPORT_SYMBOL_GPL(proc_rare_douintvec);
 
 /**
  * proc_rare_dointvec_minmax - proc_dointvec_minmax() for a write-rare int, or an array

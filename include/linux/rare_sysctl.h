@@ -23,6 +23,7 @@
  * write as anybody, and who can make up an entry with one of these handlers may
  * write to whatever is write-rare. So a write by way of an entry that is not
  * read-only is a BUG(). What extra1 and extra2 point to should be read-only, too.
+ * A handler of one's own that writes by itself calls rare_sysctl_check() before.
  */
 #ifndef _LINUX_RARE_SYSCTL_H
 #define _LINUX_RARE_SYSCTL_H
@@ -31,18 +32,23 @@
 #include <linux/sysctl.h>
 
 #if RARE_WRITE_IS_ON
+void rare_sysctl_check(const struct ctl_table *table);
 int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		       loff_t *ppos);
 int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		     loff_t *ppos);
 int proc_rare_dointvec(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		       loff_t *ppos);
+int proc_rare_douintvec(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
+			loff_t *ppos);
 int proc_rare_dointvec_minmax(const struct ctl_table *table, int write, void *buffer,
 			      size_t *lenp, loff_t *ppos);
 #else
+#define rare_sysctl_check(table)		do { } while (0)
 #define proc_rare_dostring		proc_dostring
 #define proc_rare_dobool		proc_dobool
 #define proc_rare_dointvec		proc_dointvec
+#define proc_rare_douintvec		proc_douintvec
 #define proc_rare_dointvec_minmax	proc_dointvec_minmax
 #endif
 

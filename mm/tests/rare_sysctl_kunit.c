@@ -47,6 +47,7 @@ static const struct pair pairs[] = {
 	{ "max", proc_dointvec_minmax, proc_rare_dointvec_minmax, sizeof(int), NULL, &limit_max },
 	{ "minmax_ints", proc_dointvec_minmax, proc_rare_dointvec_minmax, 4 * sizeof(int),
 	  &limit_min, &limit_max },
+	{ "uint", proc_douintvec, proc_rare_douintvec, sizeof(unsigned int) },
 };
 
 static void pair_name(const struct pair *pair, char *desc)
@@ -161,6 +162,7 @@ static void through_proc(struct kunit *test)
 	set_mode(test, "1");
 	set_tables(&pairs[7]);
 	rare_write(rare, before);
+	rare_sysctl_check(rare_ptr(&rare_table));
 	header = register_sysctl_sz("rare_write_test",
 				    (struct ctl_table *)rare_ptr(&rare_table), 1);
 	KUNIT_ASSERT_NOT_NULL(test, header);
@@ -232,6 +234,17 @@ static void forged_minmax(void)
 	write_by_forged(7);
 }
 
+static void forged_uint(void)
+{
+	write_by_forged(11);
+}
+
+/* A handler of one's own asks for itself. */
+static void forged_and_checked(void)
+{
+	rare_sysctl_check(&plain_table);
+}
+
 /* A good entry which leads to what is not write-rare. */
 static void write_to_plain(int i)
 {
@@ -262,6 +275,8 @@ static const struct misuse misuses[] = {
 	MISUSE(forged_bool),
 	MISUSE(forged_int),
 	MISUSE(forged_minmax),
+	MISUSE(forged_uint),
+	MISUSE(forged_and_checked),
 	MISUSE(plain_string),
 	MISUSE(plain_bool),
 	MISUSE(plain_int),
