@@ -14,6 +14,7 @@ import build
 from common import ARCHES, SRC, TOOLCHAINS, TOP, captured, die
 
 COCCI = 'scripts/coccinelle/misc/rare_write.cocci'
+WRITERS = 'scripts/coccinelle/misc/rare_write_writers.cocci'
 REMARK = re.compile(r'^(\S+?):(\d+):(?:\d+:)? (?:warning|error): (.*)', re.M)
 
 
@@ -93,6 +94,21 @@ def coccinelle(files, top=TOP):
                  *sources], r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', top)
 
 
+def writers(path, top=TOP):
+    """Does the list of writers have those that a file marks as found, and no others?"""
+    with open(os.path.join(top, path)) as file:
+        marks = [re.search(r'/\* found: (.*) \*/', line) for line in file]
+    wanted = {(str(number), mark[1]) for number, mark in enumerate(marks, 1) if mark}
+    found = set()
+    for options in (('-D', 'var=target'), ('-D', 'var=target_array', '-D', 'array')):
+        output = captured(['spatch', '--very-quiet', '--no-includes', '-D', 'report', *options,
+                           '--no-show-diff', '--sp-file', os.path.join(TOP, WRITERS), path],
+                          cwd=top)[1]
+        found |= set(re.findall(rf'^{re.escape(path)}:(\d+):[-\d]+: (.*?): ', output, re.M))
+    return collect([(path, 'COCCINELLE', line, f'{"not " * ((line, what) in wanted)}found: {what}')
+                    for line, what in sorted(wanted ^ found)])
+
+
 def maintainer(path):
     """Does get_maintainer.pl know the list for one of our files? [(type, line)]."""
     output = captured(['scripts/get_maintainer.pl', '--no-git', '--no-git-fallback', '--sections',
@@ -149,6 +165,7 @@ def run(ours):
     """Everything: a list of {file: [(type, line)]}. Ours are the overlay's files."""
     files = text_files()
     # misuse.c has plain stores on purpose: that they are found shows that the rule works.
-    yield from (spelling(files), shell(files), spdx(files), includes(files), coccinelle(files))
+    yield from (spelling(files), shell(files), spdx(files), includes(files), coccinelle(files),
+               writers('tools/testing/rare_write/writers.c'))
     yield judge_output([compiled(arch, toolchain) for arch in ARCHES for toolchain in TOOLCHAINS],
                        ours)

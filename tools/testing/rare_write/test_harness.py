@@ -456,6 +456,13 @@ def static(toy):
         yield f'coccinelle-{name}', finds(check_static.coccinelle, use % 'rare_write(x, 1)',
                                           use % store, line=4)
 
+    store = 'void f(void)\n{\n\ttarget = 1;%s\n}\n'
+    for name, text in (('unmarked', store % ''),
+                       ('missed', 'int g;\n\nint h;\t/* found: written */\n' +
+                        store % '\t/* found: written */')):
+        yield f'writers-{name}', finds(lambda files, top: check_static.writers(files[0], top),
+                                       store % '\t/* found: written */', text, line=3)
+
     ours, where = {'mm/a.c'}, '../linux-6.12/mm/a.c:3:4:'
     for name, result, said in (
             ('warning', (0, f'{where} warning: unused\n'), {'mm/a.c'}),
