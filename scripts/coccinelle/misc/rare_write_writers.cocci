@@ -22,7 +22,7 @@ virtual report
 import linecache
 
 def say(p, what):
-	line = linecache.getline(p[0].file, int(p[0].line)).strip()
+	line = " ".join(linecache.getline(p[0].file, int(p[0].line)).split())
 	coccilib.report.print_report(p[0], "%s: %s" % (what, line))
 
 // The variable, and what it consists of.

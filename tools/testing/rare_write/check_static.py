@@ -109,6 +109,25 @@ def writers(path, top=TOP):
                     for line, what in sorted(wanted ^ found)])
 
 
+def quotes(files, top=TOP):
+    """What a page shows as a diff must be lines of one of the patches, as they follow there."""
+    def read(path):
+        with open(os.path.join(top, path)) as file:
+            return re.sub(r' +$', '', file.read(), flags=re.M)
+
+    patches = [read(path) for path in glob.glob('patches/6.12/*.patch', root_dir=top)]
+    found = []
+    for path in files:
+        text = read(path) if path.endswith('.rst') else ''
+        for block in re.finditer(r'^\.\. code-block:: diff\n\n((?: {4}.*\n|\n(?= {4}))+)', text,
+                                 re.M):
+            shown = '\n' + re.sub(r'^ {4}', '', block[1], flags=re.M)
+            if not any(shown in patch for patch in patches):
+                found.append((path, 'QUOTE', text.count('\n', 0, block.start(1)) + 1,
+                              'in none of the patches'))
+    return collect(found)
+
+
 def maintainer(path):
     """Does get_maintainer.pl know the list for one of our files? [(type, line)]."""
     output = captured(['scripts/get_maintainer.pl', '--no-git', '--no-git-fallback', '--sections',
@@ -166,6 +185,6 @@ def run(ours):
     files = text_files()
     # misuse.c has plain stores on purpose: that they are found shows that the rule works.
     yield from (spelling(files), shell(files), spdx(files), includes(files), coccinelle(files),
-               writers('tools/testing/rare_write/writers.c'))
+               quotes(files), writers('tools/testing/rare_write/writers.c'))
     yield judge_output([compiled(arch, toolchain) for arch in ARCHES for toolchain in TOOLCHAINS],
                        ours)

@@ -463,6 +463,10 @@ def static(toy):
         yield f'writers-{name}', finds(lambda files, top: check_static.writers(files[0], top),
                                        store % '\t/* found: written */', text, line=3)
 
+    toy.write('static/patches/6.12/a.patch', '@@ -1,2 +1,2 @@\n-one\n+\ttwo\n three\n')
+    shown = 'See:\n\n.. code-block:: diff\n\n    -one\n    +%s\n'
+    yield 'quotes', finds(check_static.quotes, shown % '\ttwo', shown % '\tthree', 'a.rst', 5)
+
     ours, where = {'mm/a.c'}, '../linux-6.12/mm/a.c:3:4:'
     for name, result, said in (
             ('warning', (0, f'{where} warning: unused\n'), {'mm/a.c'}),
