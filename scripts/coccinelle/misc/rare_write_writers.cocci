@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 ///
 /// List what may write a variable or gets its address: all that has to be looked at
-/// before it can be made write-rare. Plain readers are not listed. With its name:
+/// before it can be made write-rare. Plain readers are not listed. Give its name,
+/// and say if it is an array, whose address is the name:
 ///
-///	make coccicheck COCCI=scripts/coccinelle/misc/rare_write_writers.cocci \
-///		MODE=report M=kernel SPFLAGS="-D var=kptr_restrict"
-///
-/// and if it is an array, whose address is the name, "-D var=modprobe_path -D array".
+///	make coccicheck COCCI=... M=kernel SPFLAGS="-D var=kptr_restrict"
+///	make coccicheck COCCI=... M=kernel SPFLAGS="-D var=modprobe_path -D array"
 ///
 // Confidence: Moderate. Goes by the name: also finds others that have it, and misses
 //             what is done by way of a pointer, in assembly, or by a macro.
-// Options: --no-includes --include-headers
+// Options: --no-includes --include-headers --use-coccigrep
+// Comments: git grep, which spatch uses otherwise, misses files that git does not know.
 
 virtual array
 virtual context
