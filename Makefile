@@ -7,7 +7,7 @@ TOOLCHAIN ?= clang
 
 LINT_DEPS = +gcc-aarch64-linux-gnu sparse coccinelle codespell shellcheck
 
-export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS
+export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS MINUTES
 export CONFIG TOOLCHAIN
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'
+	@echo '  make soak [ARCH=...] [MINUTES=5]  all that writes, reads, attacks and interferes, at once'
+	@echo '             [DOCS=1]              and put the result into the documentation'
 	@echo '  make bench [ARCH=...] [ACCEL=tcg|kvm]  what it costs, next to other ways to write'
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '             [RESULTS=file]        show what the module measured on another machine'
@@ -82,6 +84,9 @@ attack:
 	@$T/deps.sh +gcc-aarch64-linux-gnu
 	@ONLY='*-attack' python3 $T/check.py
 
+soak: deps
+	@python3 $T/soak.py
+
 bench:
 	@$T/deps.sh +gnuplot-nox
 	@python3 $T/bench.py
@@ -119,4 +124,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full bench bench-compare model mutants kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack
+.PHONY: help deps demo check check-full bench bench-compare model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack

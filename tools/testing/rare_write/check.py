@@ -17,6 +17,7 @@ import check_cost
 import check_lint
 import check_readers
 import check_run
+import check_soak
 import console
 import test_console
 import test_harness
@@ -60,8 +61,8 @@ def gadgets(obj):
         build.module(obj, m)
         for m in ('rare_write_kunit', 'rare_list_kunit', 'rare_sysctl_kunit', 'rare_write_howto',
                   'lkdtm')]
-    if attack := build.module(obj, 'rare_write_attack'):
-        files.append(attack)
+    files += [module for m in ('rare_write_attack', 'rare_write_soak')
+              if (module := build.module(obj, m))]
     names = [subprocess.check_output(['llvm-nm-19', file], text=True) for file in files]
     if not all(' T ' in n or ' t ' in n for n in names):
         return {'symbols.gadgets': 'failed: no symbols to look at'}
@@ -194,6 +195,7 @@ def tables(arches, only, full):
         found += [(f'readers-{arch}', test, functools.partial(check_readers.run, arch)),
                   (f'compile-{arch}', test, functools.partial(check_compile.run, arch)),
                   (f'run-{arch}', test, functools.partial(check_run.run, arch)),
+                  (f'soak-{arch}', test, functools.partial(check_soak.run, arch)),
                   (f'cost-{arch}', (arch, 'bench', 'clang'), functools.partial(check_cost.run, arch))]
     found += [(name, (what.arch, what.config, what.toolchain), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]

@@ -86,7 +86,7 @@ def unattended(arch, obj, name, files, how):
     path = os.path.join(BUILD, 'results', f'{name}.stdin')
     with open(path, 'wb') as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
-    run = vm.boot(arch, obj, name, ['shell /stdin'], {**files, '/stdin': path}, echo=True,
+    run = vm.boot(arch, obj, name, ['shell /stdin'], {**files, '/stdin': path}, echo=vm.to_stdout,
                   timeout=3600, **how)
     # A script that powers the machine off leaves no verdict of its own.
     return run.problems() if run.status or run.timed_out or run.steps else \

@@ -304,6 +304,10 @@ def runs(toy):
         yield f'run.{name}', refused(toy.run('vm.py', LINUX_TAR=toy.tar, **env), why)
     yield 'shell.smp', refused(toy.run('shell.py', SMP='9'), 'SMP=9 is not')
     yield 'check.only', refused(toy.run('check.py', ONLY='nothing-*'), 'ONLY=nothing-. fits no test')
+    for minutes in ('0', '-1', 'x'):
+        yield f'soak.minutes-{minutes}', refused(toy.run('soak.py', MINUTES=minutes),
+                                                 f'MINUTES={minutes} is not a number from 1 to')
+    yield 'soak.arch', refused(toy.run('soak.py', ARCH='ppc'), 'ARCH=ppc is unknown')
     yield 'demo.arch', refused(toy.run('demo.py', ARCH='ppc'), 'ARCH=ppc is unknown')
 
 

@@ -88,8 +88,11 @@ def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append=''
         '-append', f'console={qemu["tty"]} panic=-1 printk.devkmsg=on {append}', *extra], base
 
 
-def boot(arch, obj, name, plan, files, timeout=300, echo=False, **kwargs):
-    """Boot obj's kernel with files in its initramfs; return a Run."""
+def boot(arch, obj, name, plan, files, timeout=300, echo=None, **kwargs):
+    """Boot obj's kernel with files in its initramfs; return a Run.
+
+    echo is a function that gets what the console shows as it comes.
+    """
     argv, base = machine(arch, obj, name, plan, files, **kwargs)
     log = base + '.console'
     end = time.monotonic() + timeout
@@ -103,18 +106,22 @@ def boot(arch, obj, name, plan, files, timeout=300, echo=False, **kwargs):
                 process.kill()
             time.sleep(0.2)
             if echo:
-                shown = show(log, shown)
+                shown = show(log, shown, echo)
     if echo:
-        show(log, shown)
+        show(log, shown, echo)
     return read(base, timed_out, process.returncode)
 
 
-def show(log, start):
+def show(log, start, echo):
     with open(log, errors='replace') as file:
         file.seek(start)
-        sys.stdout.write(file.read())
-        sys.stdout.flush()
+        echo(file.read())
         return file.tell()
+
+
+def to_stdout(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def kvm_is_there(arch):
@@ -180,7 +187,7 @@ def main():
         die('say which: make run ARCH=... MODULE=path.ko[,second.ko]')
     arch, obj, modules, how = asked()
     run = boot(arch, obj, f'{arch}-run', [f'insmod {name} ' for name in modules], modules,
-               echo=True, **how)
+               echo=to_stdout, **how)
     problems = run.problems()
     for problem in problems:
         print(f'error: {problem}', file=sys.stderr)
