@@ -18,6 +18,7 @@ import check_lint
 import check_readers
 import check_run
 import check_soak
+import check_starve
 import console
 import test_console
 import test_harness
@@ -195,6 +196,7 @@ def tables(arches, only, full):
         found += [(f'readers-{arch}', test, functools.partial(check_readers.run, arch)),
                   (f'compile-{arch}', test, functools.partial(check_compile.run, arch)),
                   (f'run-{arch}', test, functools.partial(check_run.run, arch)),
+                  (f'starve-{arch}', test, functools.partial(check_starve.run, arch)),
                   (f'soak-{arch}', test, functools.partial(check_soak.run, arch)),
                   (f'cost-{arch}', (arch, 'bench', 'clang'), functools.partial(check_cost.run, arch))]
     found += [(name, (what.arch, what.config, what.toolchain), functools.partial(boot, name))

@@ -17,8 +17,8 @@ from common import ARCHES, die
 
 # Numbers of registers as QEMU counts them: program counter, stack, arguments.
 REGISTERS = {
-    'x86_64': {'pc': 16, 'sp': 7, 'args': (5, 4, 3)},
-    'arm64': {'pc': 32, 'sp': 31, 'lr': 30, 'args': (0, 1, 2)},
+    'x86_64': {'pc': 16, 'sp': 7, 'args': (5, 4, 3), 'result': 0},
+    'arm64': {'pc': 32, 'sp': 31, 'lr': 30, 'args': (0, 1, 2), 'result': 0},
 }
 LONGEST = {'x86_64': 15, 'arm64': 4}
 TOO_FAR = 60000
@@ -95,6 +95,34 @@ class Stub:
         return int.from_bytes(self.memory(self.register(self.registers['sp']), 8), 'little')
 
 
+    def set(self, number, value):
+        if self.ask(f'P{number:x}={value.to_bytes(8, "little").hex()}') != 'OK':
+            die(f'QEMU does not set register {number}')
+
+    def return_with(self, value):
+        """Do not do what the function does that has just been called, but return."""
+        registers = self.registers
+        self.set(registers['pc'], self.return_address())
+        if 'lr' not in registers:
+            self.set(registers['sp'], self.register(registers['sp']) + 8)
+        self.set(registers['result'], value)
+
+
+def port(folder):
+    """(where the debugger's port will be, QEMU's options): the guest waits at its start."""
+    path = os.path.join(folder, 'gdb')
+    return path, ['-gdb', f'unix:{path},server=on,wait=off', '-S']
+
+
+def connect(path, arch):
+    """Wait until QEMU is there."""
+    for _ in range(100):
+        if os.path.exists(path):
+            break
+        time.sleep(0.1)
+    return Stub(path, arch, 120)
+
+
 class Tracer(threading.Thread):
     """Follow what is wanted(way, work) while vm.boot() waits for the guest."""
 
@@ -102,18 +130,13 @@ class Tracer(threading.Thread):
         super().__init__(daemon=True)
         self.arch, self.wanted = arch, wanted
         self.folder = tempfile.TemporaryDirectory()
-        self.path = os.path.join(self.folder.name, 'gdb')
-        self.options = ['-gdb', f'unix:{self.path},server=on,wait=off', '-S']
+        self.path, self.options = port(self.folder.name)
         self.mark = symbol(obj, 'rare_write_bench_mark')
         self.paths, self.starts, self.code, self.error = {}, {}, {}, None
 
     def run(self):
         try:
-            for _ in range(100):
-                if os.path.exists(self.path):
-                    break
-                time.sleep(0.1)
-            self.follow(Stub(self.path, self.arch, 120))
+            self.follow(connect(self.path, self.arch))
         except Gone:
             pass
         except (OSError, ValueError) as error:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""No memory for the boot CPU's page tables, as early as no fault injection reaches.
+
+The debugger has arch_rare_write_prepare() return -ENOMEM to the boot CPU. That must
+be the end: the region is about to be sealed, and nobody could write it.
+"""
+import contextlib
+import re
+import tempfile
+import threading
+
+import gdbstub
+import vm
+from common import object_folder
+
+ENOMEM = (-12) & (2**64 - 1)
+PANIC = r'Kernel panic - not syncing: rare_write: no memory for the boot CPU\'s page tables\n'
+
+
+class Starver(threading.Thread):
+    """Fails the first call while vm.boot() waits for the guest."""
+
+    def __init__(self, arch, obj):
+        super().__init__(daemon=True)
+        self.arch, self.done = arch, False
+        self.function = gdbstub.symbol(obj, 'arch_rare_write_prepare')
+        self.folder = tempfile.TemporaryDirectory()
+        self.path, self.options = gdbstub.port(self.folder.name)
+
+    def run(self):
+        with contextlib.suppress(gdbstub.Gone, OSError):
+            stub = gdbstub.connect(self.path, self.arch)
+            stub.stop_at(self.function, True)
+            stub.go('c')
+            stub.stop_at(self.function, False)
+            stub.return_with(ENOMEM)
+            self.done = True
+            stub.go('c')
+
+
+def run(arch):
+    """Return {case: 'ok' or 'failed...'}."""
+    obj = object_folder(arch, 'test')
+    starver = Starver(arch, obj)
+    starver.start()
+    boot = vm.boot(arch, obj, f'starve-{arch}', [], {}, smp=2, timeout=120, append='nokaslr',
+                   extra=starver.options)
+    starver.join(10)
+    before, *after = re.split(PANIC, boot.text)
+    return {'starved': 'ok' if starver.done else 'failed: it was not stopped',
+            'panic': 'ok' if after else 'failed: it went on',
+            'nothing-before': 'ok' if 'rare_write: ' not in before else 'failed',
+            'nothing-after': 'ok' if after and 'rare_write: ' not in after[0] and not boot.steps
+                             else 'failed: it went on'}
