@@ -342,9 +342,12 @@ void rare_write_report(void)
 		return;
 	}
 	rare_write(rare_write_probe, old);
-	pr_info(ARCH_RARE_WRITE_NAME " protects %zu KiB of the kernel%s\n", size / SZ_1K,
-		arch_rare_write_modules_sealed() ? ", and modules" :
-		"; modules are writable in the linear map (see rodata=full)");
+	if (rare_write_report_only)
+		pr_warn("REPORT ONLY: nothing is protected: plain stores are logged and let through\n");
+	else
+		pr_info(ARCH_RARE_WRITE_NAME " protects %zu KiB of the kernel%s\n", size / SZ_1K,
+			arch_rare_write_modules_sealed() ? ", and modules" :
+			"; modules are writable in the linear map (see rodata=full)");
 	rare_write_audit_boot();
 }
 

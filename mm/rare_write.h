@@ -22,4 +22,7 @@ struct rare_write_region {
 /* Changed under module_mutex, read with interrupts off or under RCU. */
 extern __wr_rare_type struct rare_write_region * __wr_rare_type rare_write_regions;
 
+/* Plain stores are logged and let through: see rare_write_fault(). */
+extern bool rare_write_report_only;
+
 #endif /* _MM_RARE_WRITE_H */

@@ -10,11 +10,13 @@
 #include <linux/types.h>
 
 struct module;
+struct pt_regs;
 
 #ifdef CONFIG_RARE_WRITE
 
 bool rare_write_active(void);
 void rare_write_abort(void);
+bool rare_write_fault(unsigned long addr, struct pt_regs *regs);
 void rare_write_report(void);
 
 unsigned int rare_write_module_size(unsigned int size);
@@ -31,6 +33,11 @@ static inline bool rare_write_active(void)
 
 static inline void rare_write_abort(void)
 {
+}
+
+static inline bool rare_write_fault(unsigned long addr, struct pt_regs *regs)
+{
+	return false;
 }
 
 static inline void rare_write_report(void)

@@ -5,6 +5,7 @@
  *
  *   rare_write          the interface; also with CONFIG_RARE_WRITE=n
  *   rare_write_misuse   what must end in BUG(), and what follows from that
+ *   rare_write_stray    plain stores: refused, or with rare_write=report let through
  *   rare_write_protect  attacks on data, on the alias, on a window
  *
  * The promises P1 to P12 are listed in Documentation/security/rare-write.rst.
@@ -642,6 +643,136 @@ static struct kunit_case misuse_cases[] = {
 static struct kunit_suite misuse_suite = {
 	.name = "rare_write_misuse",
 	.test_cases = misuse_cases,
+};
+
+/* Whether the kernel was booted with rare_write=report, told by who did that. */
+static bool report;
+module_param(report, bool, 0400);
+MODULE_PARM_DESC(report, "plain stores are reported, not refused");
+
+/* Write-rare data, in the kernel and in a module, with its name in the log. */
+struct stray {
+	__wr_rare_type unsigned long *obj;
+	const char *name, *log;
+};
+
+static const struct stray strays[] = {
+	{ &rare_write_probe, "to_kernel", "rare_write_probe\\+0x0/" },
+	{ &rare_write_kunit_shared, "to_module", "rare_write_kunit_shared\\+0x0/" },
+};
+
+static void stray_name(const struct stray *stray, char *desc)
+{
+	strscpy(desc, stray->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+/* What code does that was not converted. */
+static noinline void plain_store(void *obj)
+{
+	*(volatile unsigned long *)obj ^= 1;
+}
+
+/* A store that was let through leaves its page writable, but not for long. */
+static bool read_only_again(__wr_rare_type unsigned long *obj)
+{
+	for (int i = 0; i < 2000; i++) {
+		unsigned long now = *obj;
+
+		pagefault_disable();
+		__put_kernel_nofault((void *)rare_ptr(obj), &now, unsigned long, refused);
+		pagefault_enable();
+		usleep_range(1000, 2000);
+	}
+	return false;
+
+refused:
+	pagefault_enable();
+	return true;
+}
+
+/* The console shows that the store which follows, and what it did, is logged. */
+static void expect_report(const struct stray *stray)
+{
+	pr_info("rare_write-expect-begin: %s /rare_write: stray write to %s.* NO LONGER PROTECTED/\n",
+		stray->name, stray->log);
+}
+
+static void expect_through(struct kunit *test, const struct stray *stray, unsigned long val)
+{
+	KUNIT_EXPECT_EQ(test, *stray->obj, val);
+	KUNIT_EXPECT_TRUE(test, read_only_again(stray->obj));
+	pr_info("rare_write-expect-end: %s\n", stray->name);
+}
+
+static void is_reported(struct kunit *test, const struct stray *stray)
+{
+	void *obj = (void *)rare_ptr(stray->obj);
+	unsigned long old = 0x1122334455667788, flags;
+
+	rare_write(*stray->obj, old);
+	expect_report(stray);
+	plain_store(obj);
+	expect_through(test, stray, old ^ 1);
+
+	/* Only once: again would be a backtrace that nothing on the console announces. */
+	plain_store(obj);
+	KUNIT_EXPECT_EQ(test, *stray->obj, old);
+	KUNIT_EXPECT_TRUE(test, read_only_again(stray->obj));
+
+	/* Somebody else who does the same, and cannot be interrupted. */
+	expect_report(stray);
+	local_irq_save(flags);
+	*(volatile unsigned long *)obj = old ^ 2;
+	local_irq_restore(flags);
+	expect_through(test, stray, old ^ 2);
+
+	expect_report(stray);
+	scoped_guard(rare_write) {
+		__rare_write(v64, v64);
+		*(volatile unsigned long *)obj = old ^ 3;
+	}
+	expect_through(test, stray, old ^ 3);
+
+	rare_write(*stray->obj, old);
+	KUNIT_EXPECT_EQ(test, *stray->obj, old);
+	expect_usable(test, raw_smp_processor_id());
+}
+
+static void is_refused(struct kunit *test, const struct stray *stray)
+{
+	void *obj = (void *)rare_ptr(stray->obj);
+	unsigned int cpu = cpu_to_die_on();
+	unsigned long old = *stray->obj;
+	char pattern[128];
+
+	snprintf(pattern, sizeof(pattern),
+		 "rare_write: refused write to %s.* by rare_write_dies.* at plain_store",
+		 stray->log);
+	KUNIT_EXPECT_TRUE(test, dies(plain_store, obj, cpu, stray->name, pattern));
+	KUNIT_EXPECT_EQ(test, *stray->obj, old);
+	expect_usable(test, cpu);
+}
+
+static void stray_write(struct kunit *test)
+{
+	if (!static_key_enabled(&rare_write_protected))
+		kunit_skip(test, "nothing is protected: rodata=off");
+	if (report)
+		is_reported(test, test->param_value);
+	else
+		is_refused(test, test->param_value);
+}
+
+KUNIT_ARRAY_PARAM(stray, strays, stray_name);
+
+static struct kunit_case stray_cases[] = {
+	KUNIT_CASE_PARAM(stray_write, stray_gen_params),
+	{}
+};
+
+static struct kunit_suite stray_suite = {
+	.name = "rare_write_stray",
+	.test_cases = stray_cases,
 };
 
 /* What this suite attacks is the alias; the CR0 toggle would fail it, rightly. */
@@ -1335,11 +1466,11 @@ static const struct kernel_param_ops die_in_nmi_ops = { .set = die_in_nmi };
 module_param_cb(die_in_nmi, &die_in_nmi_ops, NULL, 0200);
 MODULE_PARM_DESC(die_in_nmi, "write here to open a window in NMI, which ends in a panic");
 
-kunit_test_suites(&api_suite, &misuse_suite, &protect_suite);
+kunit_test_suites(&api_suite, &misuse_suite, &stray_suite, &protect_suite);
 
 #else
 
-kunit_test_suites(&api_suite, &misuse_suite);
+kunit_test_suites(&api_suite, &misuse_suite, &stray_suite);
 
 #endif /* CONFIG_RARE_WRITE_DEBUG && CONFIG_HAVE_ARCH_RARE_WRITE_MEMCPY */
 

@@ -32,7 +32,8 @@ from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCEN
 def lkdtm_is_expected(text):
     """LKDTM's own oopses carry no marks: cut them out, and say what they showed.
 
-    Each must be a write fault in lkdtm at the address that it announced.
+    Each must be a write fault in lkdtm at the address that it announced, to the variable
+    that the log has named before.
     """
     cases = {}
     for name in ('WRITE_RARE_WRITE', 'RARE_WRITE'):
@@ -46,8 +47,10 @@ def lkdtm_is_expected(text):
         fault = re.search(r'(?:for address: |at virtual address )([0-9a-f]+)', part)
         write = re.search(r'supervisor write access|ESR = 0x[0-9a-f]*96[0-9a-f]*4[0-9a-f]\b|WnR = 1',
                           part)
+        named = re.search(r'rare_write: refused write to rare\+0x0/\S+ \[lkdtm\] by init\[\d+\] at '
+                          r'lkdtm_WRITE_RARE_WRITE\+(?=(?:.*\n)*?.*(?:for|virtual) address)', part)
         arrived = name != 'RARE_WRITE' or 'good write-rare write arrived' in part
-        good = (address and fault and address[1] == fault[1] and write and arrived and
+        good = (address and fault and named and address[1] == fault[1] and write and arrived and
                 'FAIL' not in part)
         cases[f'lkdtm.{name}'] = 'ok' if good else 'failed'
         text = text.replace(part, '') if part else text

@@ -13,6 +13,7 @@ Each file in mutants/ is a patch to the patched kernel tree, under a header:
         Scenario: begin-in-nmi  if it is not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
         Append: rodata=on       likewise, to the kernel's command line
+        Params: report=1        what the module is told
 
 A mutant is killed if the test it names does not pass. It must have come to that
 test, though: what does not build or does not boot has been killed by nobody.
@@ -43,7 +44,8 @@ class Mutant:
     def __init__(self, name):
         with open(os.path.join(FOLDER, name)) as file:
             head, self.patch = file.read().split('\n---\n', 1)
-        fields = dict(re.findall(r'^(Arch|Build|Killed-by|Scenario|CPU|Append): (.*)$', head, re.M))
+        fields = dict(re.findall(
+            r'^(Arch|Build|Killed-by|Scenario|CPU|Append|Params): (.*)$', head, re.M))
         self.name = name.removesuffix('.patch')
         self.what = head.split('\n')[0]
         self.arches = fields['Arch'].split()
@@ -52,6 +54,7 @@ class Mutant:
         self.scenario = fields.get('Scenario', '')
         self.cpu = fields.get('CPU')
         self.append = fields.get('Append', '')
+        self.params = fields.get('Params', '')
 
     def module(self):
         """The one that has the test."""
@@ -106,7 +109,7 @@ def run(arch, obj, mutant):
     elif mutant.killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:
-        steps = [f'insmod /lib/{mutant.module()}.ko ']
+        steps = [f'insmod /lib/{mutant.module()}.ko {mutant.params}']
     files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
     files.update(check.programs(arch, obj, steps))
     boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu,
@@ -149,7 +152,7 @@ def main():
         with Step(f'copying the objects for {arch}'):
             subprocess.check_call(['rsync', '-a', '--delete', healthy + '/', obj + '/'])
         # The original must pass each of these tests, or their failing says nothing.
-        originals = {(m.killer, m.scenario, m.cpu, m.append): m
+        originals = {(m.killer, m.scenario, m.cpu, m.append, m.params): m
                      for m in mutants if arch in m.arches}
         with Step(f'{arch}: the original'):
             for mutant in originals.values():

@@ -21,7 +21,7 @@ class Scenario(NamedTuple):
 QUICK = {
     'x86_64-qemu64': Scenario('x86_64', 'test', 'qemu64', ''),
     'x86_64-qemu64-pti': Scenario('x86_64', 'test', 'qemu64', 'pti=on'),
-    'x86_64-max-4level': Scenario('x86_64', 'test', 'max', 'no5lvl'),
+    'x86_64-max-4level': Scenario('x86_64', 'test', 'max', 'no5lvl rare_write=reprot'),
     'x86_64-max-5level': Scenario('x86_64', 'test', 'max', ''),
     'x86_64-rodata-off': Scenario('x86_64', 'test', 'max', 'rodata=off'),
     # prod.config with the benchmark, since that is built anyway.
@@ -45,6 +45,9 @@ QUICK = {
     'arm64-max-rodata-off': Scenario('arm64', 'test', 'max', 'rodata=off'),
     'arm64-prod': Scenario('arm64', 'bench', 'max', ''),
     'arm64-off': Scenario('arm64', 'off', 'max', ''),
+    # Plain stores are let through, and all else is as ever.
+    'x86_64-report': Scenario('x86_64', 'test', 'max', 'rare_write=report rare_write_audit'),
+    'arm64-report': Scenario('arm64', 'test', 'max', 'rare_write=report rare_write_audit'),
     'x86_64-begin-in-nmi': Scenario('x86_64', 'test', 'max', 'kunit.filter_glob=none'),
     'arm64-begin-in-nmi': Scenario('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1 '
                            'kunit.filter_glob=none'),
@@ -101,6 +104,9 @@ FULL.update(attacked(ATTACKED_TOO))
 SCENARIOS = {**QUICK, **FULL}
 ATTACKS = tuple(name for name in SCENARIOS if name.endswith('-attack'))
 
+# What is booted with rare_write=report.
+REPORT = ('x86_64-report', 'arm64-report')
+
 # These must not survive: what the console shows, in this order.
 DIES = {name: (r'kernel BUG at \S*rare_write\.h|Oops - BUG', r'on_nmi|handle_nmi|handle_overflow',
                r'Kernel panic - not syncing: .*Fatal exception in interrupt')
@@ -115,6 +121,8 @@ BOOT_LINE = {
     'x86_64-rodata-off': 'rare_write: nothing is protected: rodata=off',
     'arm64-max-rodata-off': 'rare_write: nothing is protected: rodata=off',
     'arm64-max-rodata-on': 'modules are writable in the linear map',
+    'x86_64-report': 'rare_write: REPORT ONLY: nothing is protected',
+    'arm64-report': 'rare_write: REPORT ONLY: nothing is protected',
     'arm64-max-rodata-on-attack': 'modules are writable in the linear map',
 }
 
@@ -123,11 +131,14 @@ ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 
 # How many cases of each suite must run, by scenario or by its kernel.
 OFF = {'rare_write': 14, 'rare_list': 5, 'rare_sysctl': 1, 'like_the_original': 11}
-PROD = {**OFF, 'misuse_is_fatal': 24, 'rare_write_misuse': 2, 'list_misuse_is_fatal': 26,
-        'rare_list_misuse': 1, 'sysctl_misuse_is_fatal': 7, 'kselftest': 8}
+PROD = {**OFF, 'misuse_is_fatal': 24, 'rare_write_misuse': 2, 'stray_write': 2,
+        'list_misuse_is_fatal': 26, 'rare_list_misuse': 1, 'sysctl_misuse_is_fatal': 7,
+        'kselftest': 8}
 CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          # Without what needs an alias.
          'cr0': {**PROD, 'misuse_is_fatal': 21},
+         **{name: {'rare_write': 14, 'misuse_is_fatal': 24, 'rare_write_misuse': 2,
+                   'stray_write': 2, 'rare_write_protect': 17} for name in REPORT},
          'arm64-max-pseudo-nmi': {'rare_write_protect': 17, 'kselftest': 8},
          **{name: {'rare_write_attack': 10, 'direct_by_helper': 6, 'deputy': 182}
             for name in ATTACKS}}
@@ -169,20 +180,33 @@ PROOF = {
     'arm64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized \\(generic'},
 }
 
+# What a report says of a store to the kernel's variable, and of what came of it.
+REPORTED = {
+    'report.who': r'stray write to rare_write_probe\+0x0/\S+ by kunit_try_catch\[\d+\] at '
+                  r'plain_store\+\S+ \[rare_write_kunit\]: its page is NO LONGER PROTECTED\n'
+                  r'(.*\n)*?.*[Cc]all [Tt]race',
+    'report.value': r'rare_write_probe\+0x0/\S+ was 88 77 66 55 44 33 22 11, '
+                    r'is 89 77 66 55 44 33 22 11\n',
+}
+PROOF.update({name: REPORTED for name in REPORT})
+PROOF['x86_64-max-4level'] = {'boot.wrong-mode': 'rare_write=reprot is neither enforce nor report'}
+
 # How often each CPU but the first goes off and on while others write.
 CYCLES = {'x86_64-max-5level': 70, 'arm64-max': 70}
 
 # What each audit must say. With rodata=on it must find the modules' pages in the linear map.
 AUDIT_STEP = 'cat /sys/kernel/debug/rare_write/audit '
 AUDITS = {name: ['ok'] * 5 for name in ATTACKS}
+AUDITS.update({name: ['ok'] for name in REPORT})
 AUDITS['arm64-max-rodata-on-attack'] = ['ok', 'FAILED', 'FAILED', 'FAILED', 'ok']
 PROOF.update({name: {**PROOF.get(name, {}), 'boot.audit': r'\] rare_write: audit: ok: \d+ pages'}
               for name in AUDITS})
 
 # Skips that are right: (scenario, suite.case), either a pattern: the reason given.
 SKIPS = {
-    ('x86_64-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
-    ('arm64-max-rodata-off', 'rare_write_protect.*'): 'nothing is protected: rodata=off',
+    **{(name, what): 'nothing is protected: rodata=off'
+       for name in ('x86_64-rodata-off', 'arm64-max-rodata-off')
+       for what in ('rare_write_protect.*', 'stray_write.*')},
     ('arm64-max-rodata-on', 'rare_write_protect.module_linear_map'):
         'modules are writable in the linear map: rodata=on',
     **{(name, f'rare_write_protect.nmi_{what}'): 'a window masks all that this machine has of NMIs'
@@ -241,6 +265,9 @@ def plan(name):
     if name in DIES:
         return ['insmod /lib/rare_write_kunit.ko ',
                 'write /sys/module/rare_write_kunit/parameters/die_in_nmi 1'], ['rare_write_kunit']
+    if name in REPORT:
+        return ['insmod /lib/rare_write_kunit.ko report=1', AUDIT_STEP,
+                'rmmod rare_write_kunit '], ['rare_write_kunit']
     if name in AUDITS:
         return attacks(name), ['rare_write_attack', 'rare_write_howto']
     steps = []
