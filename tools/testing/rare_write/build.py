@@ -58,11 +58,20 @@ def wanted(fragments):
     return want
 
 
+def fragments(arch, config):
+    """What makes up a configuration: of each layer the kernel's own files, and ours."""
+    for layer in ('base', arch, *CONFIGS[config]):
+        for path in (os.path.join(SRC, 'kernel/configs', f'{layer}.config'),
+                     os.path.join(SRC, 'arch', ARCHES[arch]['source'], 'configs', f'{layer}.config'),
+                     os.path.join(HERE, 'configs', f'{layer}.config'),
+                     os.path.join(HERE, 'configs', f'{layer}-{arch}.config')):
+            if os.path.isfile(path):
+                yield path
+
+
 def configure(arch, config, toolchain, obj):
     """Bring .config up to date; a symbol that was asked for and dropped is an error."""
-    fragments = [os.path.join(HERE, 'configs', f'{name}.config')
-                 for layer in ('base', arch, *CONFIGS[config]) for name in (layer, f'{layer}-{arch}')]
-    want = wanted([fragment for fragment in fragments if os.path.isfile(fragment)])
+    want = wanted(fragments(arch, config))
     stamp = os.path.join(obj, '.fragments')
     text = ''.join(f'{k}={v}\n' for k, v in sorted(want.items()))
     dotconfig = os.path.join(obj, '.config')

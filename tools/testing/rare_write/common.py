@@ -17,10 +17,10 @@ SRC = os.path.join(BUILD, 'linux-6.12')
 LOGS = os.path.join(BUILD, 'logs')
 
 ARCHES = {
-    'x86_64': {'image': 'arch/x86/boot/bzImage', 'target': 'bzImage', 'cross': '',
+    'x86_64': {'image': 'arch/x86/boot/bzImage', 'target': 'bzImage', 'cross': '', 'source': 'x86',
                'triple': 'x86_64-linux-gnu', 'machine': 'x86-64', 'debian': 'amd64'},
     'arm64': {'image': 'arch/arm64/boot/Image', 'target': 'Image',
-              'cross': 'aarch64-linux-gnu-', 'triple': 'aarch64-linux-gnu',
+              'cross': 'aarch64-linux-gnu-', 'source': 'arm64', 'triple': 'aarch64-linux-gnu',
               'machine': 'AArch64', 'debian': 'arm64'},
 }
 # The fragments of each kernel, after base.config and the architecture's.
@@ -29,9 +29,11 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('test'
            **{name: ('test', name) for name in
               ('kasan', 'kcsan', 'voluntary', 'rt', 'cfi', 'lifecycle',
                '16k', '64k', 'lpa2', 'hwtags')},
-           'lint': ('test', 'bench')}
+           'lint': ('test', 'bench'),
+           'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
+           'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed')}
 # Of these, the one that differs so little that its objects are a good start.
-NEAR = {'off': 'bench', 'cr0': 'test', 'prod': 'bench', 'lifecycle': 'test'}
+NEAR = {'off': 'bench', 'cr0': 'test', 'prod': 'bench', 'lifecycle': 'test', 'exposed': 'hardened'}
 TOOLCHAINS = ('clang', 'gcc')
 
 

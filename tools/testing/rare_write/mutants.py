@@ -9,7 +9,7 @@ Each file in mutants/ is a patch to the patched kernel tree, under a header:
         Arch: x86_64 arm64
         Build: module           the window is inlined into the test: build that alone
         Killed-by: suite.case   or console, kselftest, soak, compile.case, symbols.gadgets,
-                                boot.line
+                                boot.line, or core: what the hardened kernel converts
         Scenario: begin-in-nmi  if it is not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
         Append: rodata=on       likewise, to the kernel's command line
@@ -55,6 +55,7 @@ class Mutant:
         self.cpu = fields.get('CPU')
         self.append = fields.get('Append', '')
         self.params = fields.get('Params', '')
+        self.config = 'hardened' if self.killer == 'core' else 'test'
 
     def module(self):
         """The one that has the test."""
@@ -106,6 +107,8 @@ def run(arch, obj, mutant):
     elif mutant.killer == 'kselftest':
         steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
         modules = ['rare_write_howto']
+    elif mutant.killer == 'core':
+        steps, modules = ['exec /bin/rare_write_core '], scenarios.CORE_MODULES
     elif mutant.killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:
@@ -123,7 +126,7 @@ def run(arch, obj, mutant):
         line = scenarios.BOOT_LINE['x86_64-rodata-off']
         return 'SURVIVES' if line in boot.text else 'killed'
     cases = console.results(boot.text)
-    if mutant.killer == 'kselftest':
+    if mutant.killer in ('kselftest', 'core'):
         seen = {case: state for case, state in cases.items() if case.startswith('kselftest.')}
     else:
         # The cases of a parameterised test are named after their parameters.
@@ -146,22 +149,20 @@ def main():
     # What is built in full goes last: the others are inlined into a healthy kernel.
     mutants.sort(key=lambda m: (m.build == 'kernel', m.name))
     table = []
-    for arch in arches:
-        healthy = build.kernel(arch)
+    for arch, config in ((a, c) for a in arches for c in dict.fromkeys(m.config for m in mutants)):
+        these = [m for m in mutants if arch in m.arches and m.config == config]
+        healthy = build.kernel(arch, config)
         obj = object_folder(arch, 'mutant')
         with Step(f'copying the objects for {arch}'):
             subprocess.check_call(['rsync', '-a', '--delete', healthy + '/', obj + '/'])
         # The original must pass each of these tests, or their failing says nothing.
-        originals = {(m.killer, m.scenario, m.cpu, m.append, m.params): m
-                     for m in mutants if arch in m.arches}
+        originals = {(m.killer, m.scenario, m.cpu, m.append, m.params): m for m in these}
         with Step(f'{arch}: the original'):
             for mutant in originals.values():
                 state = run(arch, obj, mutant)
                 table.append((arch, '-', mutant.killer,
                               'passes' if state == 'SURVIVES' else f'FAILS: {state}'))
-        for mutant in mutants:
-            if arch not in mutant.arches:
-                continue
+        for mutant in these:
             with Step(f'{arch}: {mutant.name}'):
                 try:
                     mutant.apply()

@@ -33,6 +33,7 @@ QUICK = {
     # core of ours: two are enough.
     'x86_64-bochs-pcid': Scenario('x86_64', 'test', 'broadwell_ult', 'pti=on', smp=2),
     'x86_64-bochs-pcid-nopti': Scenario('x86_64', 'test', 'broadwell_ult', 'pti=off', smp=2),
+    'x86_64-hardened': Scenario('x86_64', 'hardened'),
     'arm64-cortex-a57': Scenario('arm64', 'test', 'cortex-a57', ''),
     'arm64-neoverse-n1': Scenario('arm64', 'test', 'neoverse-n1', ''),
     'arm64-max': Scenario('arm64', 'test', 'max', ''),
@@ -48,6 +49,8 @@ QUICK = {
     # Plain stores are let through, and all else is as ever.
     'x86_64-report': Scenario('x86_64', 'test', 'max', 'rare_write=report rare_write_audit'),
     'arm64-report': Scenario('arm64', 'test', 'max', 'rare_write=report rare_write_audit'),
+    # The machine has tagged memory, too.
+    'arm64-hardened': Scenario('arm64', 'hardened', machine='mte=on'),
     'x86_64-begin-in-nmi': Scenario('x86_64', 'test', 'max', 'kunit.filter_glob=none'),
     'arm64-begin-in-nmi': Scenario('arm64', 'test', 'max', 'irqchip.gicv3_pseudo_nmi=1 '
                            'kunit.filter_glob=none'),
@@ -67,6 +70,8 @@ FULL = {
     'x86_64-kasan': Scenario('x86_64', 'kasan', append='no5lvl'),
     'x86_64-kcsan': Scenario('x86_64', 'kcsan'),
     'x86_64-cfi-thinlto': Scenario('x86_64', 'cfi'),
+    # What the kernel converts behaves as before.
+    'x86_64-exposed': Scenario('x86_64', 'exposed'),
     'x86_64-lifecycle': Scenario('x86_64', 'lifecycle', append='maxcpus=2'),
     'arm64-smp1': Scenario('arm64', 'test', smp=1),
     'arm64-smp2': Scenario('arm64', 'test', smp=2),
@@ -82,6 +87,7 @@ FULL = {
     'arm64-kasan-mte': Scenario('arm64', 'hwtags', machine='mte=on'),
     'arm64-kcsan': Scenario('arm64', 'kcsan'),
     'arm64-cfi-scs-thinlto': Scenario('arm64', 'cfi'),
+    'arm64-exposed': Scenario('arm64', 'exposed', machine='mte=on'),
     'arm64-lifecycle': Scenario('arm64', 'lifecycle', append='maxcpus=2'),
 }
 
@@ -90,7 +96,8 @@ ATTACKED = ('x86_64-qemu64-pti', 'x86_64-max-5level', 'x86_64-bochs-pcid', 'arm6
             'arm64-max', 'arm64-max-rodata-on')
 # Two CPUs are needed from the start.
 ATTACKED_TOO = ('x86_64-qemu64', 'x86_64-max-4level', 'arm64-neoverse-n1', 'arm64-max-kpti',
-                *(name for name in FULL if not name.endswith(('-smp1', '-lifecycle'))))
+                'x86_64-hardened', 'arm64-hardened',
+                *(name for name in FULL if not name.endswith(('-smp1', '-lifecycle', '-exposed'))))
 
 
 def attacked(names):
@@ -144,6 +151,10 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
             for name in ATTACKS}}
 
 
+# What rare_write_core has: sockets and formats, and a kernel that is locked down at last.
+CORE_MODULES = ['binfmt_misc', 'inet_diag', 'tcp_diag', 'unix_diag']
+CASES['hardened'] = CASES['exposed'] = {**CASES['test'], 'kselftest': 8 + 7}
+
 # Two more of rare_write_starve.
 CASES.update({f'{arch}-lifecycle': {**CASES['test'], 'kselftest': 10}
               for arch in ('x86_64', 'arm64')})
@@ -151,12 +162,13 @@ CASES.update({f'{arch}-lifecycle': {**CASES['test'], 'kselftest': 10}
 
 def like(config):
     """The kernel whose expectations hold for a kernel, too."""
-    return config if config in CASES else CONFIGS[config][0]
+    return config if config in BOOT_LINE else CONFIGS[config][0]
 
 
 def expected(table, name):
-    """What a table says of a scenario: of it alone, or of its kernel."""
-    return table.get(name, table[like(SCENARIOS[name].config)])
+    """What a table says of a scenario: of it alone, of its kernel, or of one that is like it."""
+    config = SCENARIOS[name].config
+    return next(table[key] for key in (name, config, like(config)) if key in table)
 
 
 # The console must show that the machine is what the scenario is for: {case: pattern}.
@@ -176,6 +188,13 @@ PROOF = {
     'arm64-kasan-mte': {'kernel.mte': 'kasan: KernelAddressSanitizer initialized \\(hw-tags'},
     'x86_64-kcsan': {'kernel.kcsan': 'kcsan: enabled'},
     'arm64-kcsan': {'kernel.kcsan': 'kcsan: enabled'},
+    **{f'{arch}-hardened': {
+        'kernel.init': r'mem auto-init: stack:all\(zero\), heap alloc:on',
+        'kernel.lsm': r'LSM: initializing lsm=lockdown,capability,yama,loadpin,selinux\n',
+        **more} for arch, more in (('x86_64', {}), ('arm64', {
+            'kernel.mte': 'kasan: KernelAddressSanitizer initialized \\(hw-tags',
+            'kernel.bti': 'CPU features: detected: Branch Target Identification',
+            'kernel.pac': 'CPU features: detected: Address authentication'}))},
     'x86_64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized'},
     'arm64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized \\(generic'},
 }
@@ -287,6 +306,9 @@ def plan(name):
     # After the kselftest, which looks for the boot line in a log that is not endless.
     steps += ['insmod /lib/rare_list_kunit.ko ', 'rmmod rare_list_kunit ',
               'insmod /lib/rare_sysctl_kunit.ko ', 'rmmod rare_sysctl_kunit ']
+    if config in ('hardened', 'exposed'):
+        modules += CORE_MODULES
+        steps.append('exec /bin/rare_write_core ')
     if kind == 'test':
         steps.append('cat /sys/kernel/debug/rare_write/counters ')
         if 'rodata=' not in append:
@@ -301,6 +323,8 @@ def plan(name):
         steps += [f'kills {crash} WRITE_RARE_WRITE', f'kills {crash} RARE_WRITE']
     else:
         steps += [f'write {crash} WRITE_RARE_WRITE', f'write {crash} RARE_WRITE']
+    if config in ('hardened', 'exposed'):
+        steps.append('exec /bin/rare_write_core lockdown')
     if config == 'lifecycle':
         steps.append('kexec /kernel /second ')
     return steps, modules
