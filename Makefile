@@ -25,6 +25,7 @@ help:
 	@echo '  make series-try LINUX_SRC=folder what of it applies to another kernel, and what does not'
 	@echo '  make htmldocs                    the pages about it; a warning is an error'
 	@echo '  make attack [ARCH=...]           of these, all attacks on write-rare data'
+	@echo '  make exploit [ARCH=...]          the same exploit on two kernels, side by side: one withstands'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'
@@ -87,6 +88,9 @@ attack:
 soak: deps
 	@python3 $T/soak.py
 
+exploit: deps
+	@python3 $T/exploit.py
+
 bench:
 	@$T/deps.sh +gnuplot-nox
 	@python3 $T/bench.py
@@ -124,4 +128,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full bench bench-compare model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack
+.PHONY: help deps demo check check-full exploit bench bench-compare model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack

@@ -20,6 +20,7 @@ import check_run
 import check_soak
 import check_starve
 import console
+import exploit
 import test_console
 import test_harness
 import tree
@@ -191,18 +192,22 @@ def boot(name):
 
 
 def tables(arches, only, full):
-    """What there is to do: [(name, the kernel that it needs or None, function)]."""
-    found = [('console', None, test_console.run), ('harness', None, test_harness.run),
-             ('lint', None, check_lint.run)]
+    """What there is to do: [(name, the kernels that it needs, function)]."""
+    found = [('console', (), test_console.run), ('harness', (), test_harness.run),
+             ('lint', (), check_lint.run)]
     for arch in arches:
-        test = (arch, 'test', 'clang')
+        test = ((arch, 'test', 'clang'),)
+        # In this order: the second is made from the first.
+        both = ((arch, 'hardened', 'clang'), (arch, 'exposed', 'clang'))
         found += [(f'readers-{arch}', test, functools.partial(check_readers.run, arch)),
                   (f'compile-{arch}', test, functools.partial(check_compile.run, arch)),
                   (f'run-{arch}', test, functools.partial(check_run.run, arch)),
                   (f'starve-{arch}', test, functools.partial(check_starve.run, arch)),
                   (f'soak-{arch}', test, functools.partial(check_soak.run, arch)),
-                  (f'cost-{arch}', (arch, 'bench', 'clang'), functools.partial(check_cost.run, arch))]
-    found += [(name, (what.arch, what.config, what.toolchain), functools.partial(boot, name))
+                  (f'cost-{arch}', ((arch, 'bench', 'clang'),),
+                   functools.partial(check_cost.run, arch)),
+                  (f'exploit-{arch}', both, functools.partial(exploit.run, arch))]
+    found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
     return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]
 
@@ -246,8 +251,10 @@ def perform(todo):
     with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count())) as pool:
         try:
             for needs in dict.fromkeys(needs for _, needs, _ in todo):
-                if needs and (bad := kernel(*needs)):
-                    results[f'kernel-{"-".join(needs)}'] = {'build': bad}
+                bad = {f'kernel-{"-".join(which)}': {'build': why}
+                       for which in needs if (why := kernel(*which))}
+                if bad:
+                    results.update(bad)
                     continue
                 for name, _, function in (table for table in todo if table[1] == needs):
                     begun[name] = pool.submit(attempt, name, function)

@@ -42,7 +42,7 @@ def first_line(*argv):
 
 def identity(name, needs):
     """Of all that the cases of a scenario depend on, once its kernel is built."""
-    arch, obj = needs[0], object_folder(*needs)
+    (arch, *_), obj = needs[0], object_folder(*needs[0])
     steps, modules = plan(name)
     files = [os.path.join(obj, ARCHES[arch]['image']), *check.libraries(obj, modules).values(),
              *check.programs(arch, obj, steps).values(), *(os.path.join(HERE, f) for f in JUDGES)]

@@ -9,12 +9,16 @@
  * Steps: insmod FILE [PARAMETERS]   rmmod NAME        cat FILE
  *        write FILE TEXT            kills FILE TEXT   exec FILE [ARGUMENT]
  *        shell [FILE]               copy FILE FILE    kexec KERNEL INITRD
+ *        as-user FILE [ARGUMENT]
  * A "kills" step must end the process that writes; exec may exit with 4: skip.
+ * "as-user" is exec as somebody without rights, who gets two files as root opened
+ * them: standard input is /proc/kallsyms, and standard output the kernel's log.
  * "shell" is a login shell on the console, or one that reads its input from FILE.
  * After "kexec" the end of the plan is not power-off but that kernel, with a plan
  * of its own.
  */
 #define PORT "/dev/vport0p1"
+#define USER 1000
 
 #ifdef __x86_64__
 #define TTY "/dev/ttyS0"
@@ -119,16 +123,30 @@ static int copy_to(const char *file, const char *to)
 	return ret;
 }
 
+static void become_user(void)
+{
+	chmod("/tmp", 01777);
+	dup2(open("/proc/kallsyms", O_RDONLY), 0);
+	dup2(open("/dev/kmsg", O_WRONLY), 1);
+	if (my_syscall2(__NR_setgroups, 0, NULL) || my_syscall1(__NR_setgid, USER) ||
+	    my_syscall1(__NR_setuid, USER))
+		exit(126);
+}
+
+enum how { WRITE, EXEC, EXEC_AS_USER };
+
 /* Run a program, or write in a process of its own; return the wait status. */
-static int child(char *file, char *text, int program)
+static int child(char *file, char *text, enum how how)
 {
 	char *argv[] = { file, *text ? text : NULL, NULL };
 	char *envp[] = { "PATH=/bin", NULL };
 	int status = -1, pid = fork();
 
 	if (!pid) {
-		if (!program)
+		if (how == WRITE)
 			exit(write_text(file, text) ? 1 : 0);
+		if (how == EXEC_AS_USER)
+			become_user();
 		execve(file, argv, envp);
 		exit(127);
 	}
@@ -208,9 +226,9 @@ static const char *run(char *line)
 	if (!strcmp(what, "copy"))
 		return copy_to(file, word(&rest)) ? "failed" : "ok";
 	if (!strcmp(what, "kills"))
-		return WIFSIGNALED(child(file, rest, 0)) ? "ok" : "failed";
-	if (!strcmp(what, "exec")) {
-		status = child(file, rest, 1);
+		return WIFSIGNALED(child(file, rest, WRITE)) ? "ok" : "failed";
+	if (!strcmp(what, "exec") || !strcmp(what, "as-user")) {
+		status = child(file, rest, *what == 'e' ? EXEC : EXEC_AS_USER);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 4)
 			return "skipped";
 		return WIFEXITED(status) && !WEXITSTATUS(status) ? "ok" : "failed";
@@ -240,6 +258,7 @@ int main(void)
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	mount("selinuxfs", "/sys/fs/selinux", "selinuxfs", 0, NULL);
 
 	verdict = open(port ? port : PORT, O_WRONLY);
 	fd = open("/plan", O_RDONLY);

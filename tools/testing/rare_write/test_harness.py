@@ -21,7 +21,9 @@ from unittest import mock
 import check_full
 import check_lint
 import check_static
+import exploit
 import htmldocs
+import vm
 from common import HERE, TOP
 
 MAKEFILE = '# SPDX\nVERSION = 6\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
@@ -488,14 +490,65 @@ def static(toy):
         yield f'htmldocs-{name}', bool(htmldocs.problems(line, pages)) == ours
 
 
-def run():
+EXPLOIT = {
+    'exposed': """[    1.0] exploit: uid=1000 capabilities=0000000000000000
+[    1.1] exploit: --- {0} ---
+[    1.2] exploit: this fails before the write
+[    1.3] exploit: writing 8 bytes to {0}+0x0 at ffffffff82a0b0c0
+[    1.4] exploit: written
+[    1.5] exploit: attack WORKED
+""",
+    'hardened': """[    1.0] exploit: uid=1000 capabilities=0000000000000000
+[    1.1][  T44] exploit: --- {0} ---
+[    1.2] exploit: this fails before the write
+[    1.3] exploit: writing 8 bytes to {0}+0x0 at ffffffff82a0b0c0
+[    1.4] rare_write: refused write to {0}+0x0/0x100 by exploit[70] at exploit_write+0x8/0x40
+[    1.4] BUG: unable to handle page fault for address: ffffffff82a0b0c0
+[    1.5] Oops: Oops: 0003 [#1] SMP
+[    1.6] exploit: the kernel killed the writer
+[    1.7] exploit: attack FAILED
+"""}
+
+
+def exploits(_):
+    """What exploit.py makes of what it sees: (name, is that right)."""
+    def cases(config, attack='modprobe_path', text='', instead=''):
+        said = EXPLOIT[config].format(attack).replace(text, instead)
+        run = vm.Run('log', said, ['done 0'])
+        return exploit.judge(config, run)[0]
+
+    for config, bad in (('exposed', ('attack WORKED', 'attack FAILED')),
+                        ('hardened', ('attack FAILED', 'attack WORKED'))):
+        good = cases(config)
+        yield f'{config}-good', all(good[f'{config}.{case}'] == 'ok'
+                                    for case in ('runs', 'user', 'modprobe_path'))
+        yield f'{config}-lacks', good[f'{config}.core_pattern'] != 'ok'
+        for name, text, instead in (
+                ('outcome', *bad), ('before', 'this fails before', 'this works WITHOUT'),
+                ('other', 'write to modprobe_path', 'write to core_pattern'),
+                ('unnamed', 'refused', 'saw')):
+            if config == 'hardened' or name in ('outcome', 'before'):
+                case = cases(config, text=text, instead=instead)[f'{config}.modprobe_path']
+                yield f'{config}-{name}', case != 'ok'
+        rights = cases(config, text='=0000000000000000', instead='=000001ffffffffff')
+        yield f'{config}-rights', rights[f'{config}.user'] != 'ok'
+    table = 'coredump_sysctls'
+    yield 'read-only', cases('hardened', table)[f'hardened.{table}'] == 'ok'
+    elsewhere = cases('hardened', table, 'address: ffffffff82a0b0c0', 'address: 10')
+    yield 'read-only-elsewhere', elsewhere[f'hardened.{table}'] != 'ok'
+    other = cases('hardened', text='[    1.7]', instead='[    1.7] Oops: another\n[    1.7]')
+    yield 'another-oops', other['hardened.runs'] != 'ok'
+
+
+def knobs(_):
+  def run():
     """Return {name: 'ok' or 'failed...'}."""
     cases = {}
     with tempfile.TemporaryDirectory() as folder:
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, series, static):
+        for part in (trees, builds, runs, lint, memory, series, static, exploits):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
