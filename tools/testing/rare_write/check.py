@@ -21,6 +21,7 @@ import check_soak
 import check_starve
 import console
 import exploit
+import sysctl
 import test_console
 import test_harness
 import tree
@@ -206,7 +207,8 @@ def tables(arches, only, full):
                   (f'soak-{arch}', test, functools.partial(check_soak.run, arch)),
                   (f'cost-{arch}', ((arch, 'bench', 'clang'),),
                    functools.partial(check_cost.run, arch)),
-                  (f'exploit-{arch}', both, functools.partial(exploit.run, arch))]
+                  (f'exploit-{arch}', both, functools.partial(exploit.run, arch)),
+                  (f'sysctl-{arch}', both, functools.partial(sysctl.run, arch))]
     found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
     return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]

@@ -259,6 +259,7 @@ int main(void)
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 	mount("selinuxfs", "/sys/fs/selinux", "selinuxfs", 0, NULL);
+	mount("securityfs", "/sys/kernel/security", "securityfs", 0, NULL);
 
 	verdict = open(port ? port : PORT, O_WRONLY);
 	fd = open("/plan", O_RDONLY);

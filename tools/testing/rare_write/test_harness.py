@@ -23,6 +23,7 @@ import check_lint
 import check_static
 import exploit
 import htmldocs
+import sysctl
 import vm
 from common import HERE, TOP
 
@@ -541,14 +542,33 @@ def exploits(_):
 
 
 def knobs(_):
-  def run():
+    """What sysctl.py makes of what two kernels say: (name, is that right)."""
+    every = sysctl.KNOBS + sysctl.ONE_WAY
+    said = ''.join(f'[    1.0] sysctl: --- {knob} ---\n[    1.0][   T9] sysctl: root reads: "0"\n'
+                   f'[    1.0] Unsafe core_pattern\n[    1.0] sysctl: --- end of {knob} ---\n'
+                   for knob in every)
+
+    def bad(text):
+        cases = sysctl.compare(sysctl.sections(said), sysctl.sections(text))
+        return [case for case, state in cases.items() if state != 'ok']
+
+    yield 'same', bad(said) == []
+    for name, text, instead in (('value', '"0"', '"1"'), ('no-end', 'end of', 'and of'),
+                                ('more', '"0"\n', '"0"\n[    1.1] sysctl: root open: -13\n')):
+        yield name, bad(said.replace(text, instead, 1)) == [every[0]]
+    yield 'fewer', bad(said[:said.index(every[-1])]) == [every[-1]]
+    missing = sysctl.sections(said.replace('reads: "0"', 'open to read: -2'))
+    yield 'not-there', all(state != 'ok' for state in sysctl.compare(missing, missing).values())
+
+
+def run():
     """Return {name: 'ok' or 'failed...'}."""
     cases = {}
     with tempfile.TemporaryDirectory() as folder:
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, series, static, exploits):
+        for part in (trees, builds, runs, lint, memory, series, static, exploits, knobs):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases

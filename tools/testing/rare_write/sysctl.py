@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The knobs of write-rare variables behave as they did: see sysctl.c.
+
+The same program runs on two kernels: in one of them the variables are ordinary
+data. What it says must be the same, line by line.
+"""
+import os
+import re
+
+import build
+import vm
+from common import BUILD, HERE, write_whole
+
+KERNELS = ('exposed', 'hardened')
+# All of them, except for the one-way ones: what these refuse is refused for good.
+KNOBS = (
+    '/proc/sys/dev/tty/ldisc_autoload',
+    '/proc/sys/dev/tty/legacy_tiocsti',
+    '/proc/sys/fs/protected_fifos',
+    '/proc/sys/fs/protected_hardlinks',
+    '/proc/sys/fs/protected_regular',
+    '/proc/sys/fs/protected_symlinks',
+    '/proc/sys/fs/suid_dumpable',
+    '/proc/sys/kernel/core_pattern',
+    '/proc/sys/kernel/core_pipe_limit',
+    '/proc/sys/kernel/core_uses_pid',
+    '/proc/sys/kernel/dmesg_restrict',
+    '/proc/sys/kernel/ftrace_enabled',
+    '/proc/sys/kernel/hotplug',
+    '/proc/sys/kernel/io_uring_disabled',
+    '/proc/sys/kernel/io_uring_group',
+    '/proc/sys/kernel/kptr_restrict',
+    '/proc/sys/kernel/loadpin/enforce',
+    '/proc/sys/kernel/modprobe',
+    '/proc/sys/kernel/oops_limit',
+    '/proc/sys/kernel/panic_on_oops',
+    '/proc/sys/kernel/panic_on_warn',
+    '/proc/sys/kernel/perf_event_paranoid',
+    '/proc/sys/kernel/poweroff_cmd',
+    '/proc/sys/kernel/randomize_va_space',
+    '/proc/sys/kernel/sysrq',
+    '/proc/sys/kernel/warn_limit',
+    '/proc/sys/net/core/bpf_jit_enable',
+    '/proc/sys/net/core/bpf_jit_harden',
+    '/proc/sys/net/core/bpf_jit_kallsyms',
+    '/proc/sys/vm/mmap_min_addr',
+    '/proc/sys/vm/unprivileged_userfaultfd',
+    '/sys/fs/selinux/enforce',
+    '/sys/kernel/uevent_helper',
+)
+ONE_WAY = (
+    '/proc/sys/kernel/yama/ptrace_scope',
+    '/proc/sys/kernel/unprivileged_bpf_disabled',
+    '/proc/sys/kernel/usermodehelper/bset',
+    '/proc/sys/kernel/usermodehelper/inheritable',
+    '/proc/sys/kernel/kexec_load_limit_panic',
+    '/proc/sys/kernel/kexec_load_limit_reboot',
+    '/proc/sys/kernel/kexec_load_disabled',
+    '/proc/sys/kernel/modules_disabled',
+    '/sys/kernel/security/lockdown',
+)
+
+
+def sections(text):
+    """What was said of each knob, to its end: {knob: lines}."""
+    said = re.findall(r'^(?:\[[^]]*\] ?)*sysctl: (.*)', text, re.M)
+    found, knob = {}, None
+    for line in said:
+        if title := re.fullmatch(r'--- (end of )?(\S+) ---', line):
+            if title[1]:
+                found[title[2]] = lines
+            knob, lines = title[2], []
+        elif knob:
+            lines.append(line)
+    return found
+
+
+def compare(plain, rare):
+    """{case: 'ok' or 'failed...'} of what was said on the two kernels."""
+    cases = {}
+    for knob in KNOBS + ONE_WAY:
+        a, b = plain.get(knob), rare.get(knob)
+        if not a or not b:
+            cases[knob] = 'failed: not complete'
+        elif a[0].startswith('root open to read: '):
+            cases[knob] = 'failed: it is not there'
+        else:
+            differ = [f'{x!r}, was {y!r}' for x, y in zip(b, a) if x != y]
+            if len(a) != len(b):
+                differ.append(f'{len(b)} lines, were {len(a)}')
+            cases[knob] = f'failed: {differ[0]}' if differ else 'ok'
+    return cases
+
+
+def files(arch, obj):
+    """The program and what it reads, as files of the guest."""
+    knobs = os.path.join(BUILD, f'{arch}-programs', 'knobs')
+    os.makedirs(os.path.dirname(knobs), exist_ok=True)
+    write_whole(knobs, ''.join(f'{knob}\n' for knob in KNOBS + ONE_WAY))
+    return {'/knobs': knobs,
+            '/bin/sysctl': build.program(arch, obj, os.path.join(HERE, 'sysctl.c'))}
+
+
+def run(arch):
+    """Both kernels, for make check."""
+    cases, said = {}, []
+    for config in KERNELS:
+        obj = build.kernel(arch, config)
+        got = vm.boot(arch, obj, f'{arch}-sysctl-{config}', ['exec /bin/sysctl '],
+                      files(arch, obj), timeout=600)
+        problems = got.problems()
+        cases[f'{config}.runs'] = f'failed: {"; ".join(problems[:5])}' if problems else 'ok'
+        said.append(sections(got.text))
+    return {**cases, **compare(*said)}
