@@ -26,6 +26,7 @@ help:
 	@echo '  make htmldocs                    the pages about it; a warning is an error'
 	@echo '  make attack [ARCH=...]           of these, all attacks on write-rare data'
 	@echo '  make exploit [ARCH=...]          the same exploit on two kernels, side by side: one withstands'
+	@echo '  make coverage [ARCH=...]         what is write-rare, who writes it how often, and what is not'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo '  make mutants [ARCH=...] [ONLY=part of a name]'
 	@echo '                                   break it on purpose: each mutant has a test that notices'
@@ -91,6 +92,9 @@ soak: deps
 exploit: deps
 	@python3 $T/exploit.py
 
+coverage: deps
+	@python3 $T/coverage.py
+
 bench:
 	@$T/deps.sh +gnuplot-nox
 	@python3 $T/bench.py
@@ -128,4 +132,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full exploit bench bench-compare model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack
+.PHONY: help deps demo check check-full exploit coverage bench bench-compare model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack

@@ -21,6 +21,7 @@ from unittest import mock
 import check_full
 import check_lint
 import check_static
+import coverage
 import exploit
 import htmldocs
 import sysctl
@@ -561,6 +562,17 @@ def knobs(_):
     yield 'not-there', all(state != 'ok' for state in sysctl.compare(missing, missing).values())
 
 
+def traces(_):
+    """What coverage.py makes of a trace: (name, is that right)."""
+    event = ' init-1 [002] ..1.. 0.1: rare_write: caller=f+0x8/0x10{} dst=config+0x8/0x28{} len=8\n'
+    mark = ' init-1 [002] ..1.. 0.2: tracing_mark_write: the boot is over\n'
+    boot, later, who = coverage.writes(event.format('', '') * 2 + mark +
+                                       event.format(' [m]', ' [m]'))
+    yield 'boot', boot == {'config': 2}
+    yield 'later', later == {'config': 1}
+    yield 'who', who == {'config': {'f': 3}}
+
+
 def run():
     """Return {name: 'ok' or 'failed...'}."""
     cases = {}
@@ -568,7 +580,7 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, series, static, exploits, knobs):
+        for part in (trees, builds, runs, lint, memory, series, static, exploits, knobs, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
