@@ -330,7 +330,7 @@ static void write_in_softirq(struct timer_list *timer)
 static void contexts(struct kunit *test)
 {
 	struct irq_work work = IRQ_WORK_INIT_HARD(write_in_irq);
-	struct timer_list timer;
+	static struct timer_list timer;
 	unsigned long flags;
 	int preempt = preempt_count();
 
@@ -354,12 +354,11 @@ static void contexts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, v32, 2);
 
 	rare_write(v16, 1);
-	timer_setup_on_stack(&timer, write_in_softirq, 0);
+	timer_setup(&timer, write_in_softirq, 0);
 	mod_timer(&timer, jiffies + 1);
 	for (int i = 0; i < 1000 && v16 == 1; i++)
 		usleep_range(1000, 2000);
 	timer_delete_sync(&timer);
-	destroy_timer_on_stack(&timer);
 	KUNIT_EXPECT_EQ(test, v16, 2);
 }
 

@@ -28,6 +28,7 @@
 #ifndef __ASM_RARE_WRITE_H
 #define __ASM_RARE_WRITE_H
 
+#include <linux/bits.h>
 #include <linux/bug.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_context.h>
@@ -43,6 +44,9 @@
 #define ARCH_RARE_WRITE_ALIAS	(UL(1) << (VA_BITS_MIN - 1))
 
 #define ARCH_RARE_WRITE_NAME	"temporary alias"
+
+/* Where a TTBR has its ASID: that of TTBR1 counts. */
+#define ARCH_RARE_WRITE_ASID	GENMASK_ULL(63, 48)
 
 /* What a window remembers between begin and end: the registers to return to. */
 struct arch_rare_write {
@@ -123,7 +127,7 @@ __arch_rare_write_loaded(struct arch_rare_write_tables tables)
 static __always_inline void __arch_rare_write_switch(u64 ttbr0, u64 ttbr1)
 {
 	/* The reserved table lies below the kernel's, see uaccess_ttbr0_disable(). */
-	u64 reserved = (ttbr1 & ~TTBR_ASID_MASK) - RESERVED_SWAPPER_OFFSET;
+	u64 reserved = (ttbr1 & ~ARCH_RARE_WRITE_ASID) - RESERVED_SWAPPER_OFFSET;
 
 	write_sysreg(reserved, ttbr0_el1);
 	write_sysreg(ttbr1, ttbr1_el1);
@@ -156,7 +160,7 @@ __arch_rare_write_begin(struct arch_rare_write_tables tables)
 	};
 
 	BUG_ON(saved.ttbr0 == tables.ttbr0);
-	__arch_rare_write_switch(tables.ttbr0, saved.ttbr1 & ~TTBR_ASID_MASK);
+	__arch_rare_write_switch(tables.ttbr0, saved.ttbr1 & ~ARCH_RARE_WRITE_ASID);
 	return saved;
 }
 
@@ -191,8 +195,8 @@ __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 	WRITE_ONCE(pte_val(*tables.ptep), 0);
 	/* The entry is gone for the walker before the TLBI, or it could refill. */
 	dsb(nshst);
-	/* Not @alias: the constant makes a shorter operand. */
-	__tlbi(vae1, __TLBI_VADDR(ARCH_RARE_WRITE_ALIAS, 0));
+	/* By address and ASID 0. Not @alias: the constant makes a shorter operand. */
+	__tlbi(vae1, ARCH_RARE_WRITE_ALIAS >> 12);
 	/* Complete the TLBI. An ISB, for what ran ahead, follows in either use. */
 	dsb(nsh);
 }
