@@ -4,6 +4,9 @@
 T := tools/testing/rare_write
 CONFIG ?= test
 TOOLCHAIN ?= clang
+KERNEL ?= 6.12
+# As in common.py.
+BUILD := $(CURDIR)/build$(addprefix /,$(filter-out 6.12,$(KERNEL)))
 
 LINT_DEPS = +gcc-aarch64-linux-gnu sparse coccinelle codespell shellcheck
 
@@ -19,7 +22,7 @@ help:
 	@echo '  make check-full [ARCH=...] [ONLY=pattern]'
 	@echo '                                   under every condition: hours, but it resumes'
 	@echo '  make lint                        checkpatch, kernel-doc, sparse, W=1, coccinelle and more'
-	@echo '  make series [KERNEL=6.12]        the patches to send, with a cover letter: build/series'
+	@echo '  make series                      the patches to send, with a cover letter: build/series'
 	@echo '  make series-check [ARCH=...] [BUILDS=0]'
 	@echo '                                   git am makes the same tree, and each patch builds'
 	@echo '  make series-try LINUX_SRC=folder what of it applies to another kernel, and what does not'
@@ -47,7 +50,8 @@ help:
 	@echo '  make clean                       remove objects and results'
 	@echo '  make distclean                   remove the source as well'
 	@echo
-	@echo '  LINUX_SRC=folder or LINUX_TAR=file: your own 6.12.y instead of linux-source-6.12'
+	@echo '  KERNEL=7.3: with that kernel instead of 6.12, in build/7.3'
+	@echo '  LINUX_SRC=folder or LINUX_TAR=file: your own 6.12.y (7.3.y) instead of that of Debian'
 	@echo '  Everything that is built, logs included, is under build/.'
 
 deps:
@@ -119,15 +123,16 @@ shell: deps
 	@python3 $T/shell.py
 
 kernel-src:
-	@echo '$(CURDIR)/build/linux-6.12'
+	@echo '$(BUILD)/linux-$(KERNEL)'
 
 kernel-obj:
 	@[ -n '$(filter x86_64 arm64,$(ARCH))' ] || \
 		{ echo 'error: say which, ARCH=x86_64 or ARCH=arm64' >&2; exit 1; }
-	@echo '$(CURDIR)/build/$(ARCH)-$(CONFIG)-$(TOOLCHAIN)'
+	@echo '$(BUILD)/$(ARCH)-$(CONFIG)-$(TOOLCHAIN)'
 
 clean:
-	rm -rf build/x86_64-* build/arm64-* build/results build/logs build/model build/series build/htmldocs
+	rm -rf $(foreach b,build build/7.3,$(addprefix $b/,x86_64-* arm64-* results logs model \
+		series htmldocs))
 
 distclean:
 	rm -rf build

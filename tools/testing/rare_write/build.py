@@ -11,7 +11,7 @@ import sys
 import threading
 
 import tree
-from common import (ARCHES, BUILD, CONFIGS, HERE, NEAR, SRC, TOOLCHAINS, TOP, Step, choose, die,
+from common import (ARCHES, BUILD, CONFIGS, HERE, KERNEL, NEAR, SRC, TOOLCHAINS, TOP, Step, choose, die,
                     locked, logged, object_folder, script, write_whole)
 
 # Several machines may be made ready at once.
@@ -45,11 +45,20 @@ def environment():
     return env
 
 
-def wanted(fragments):
-    """What the fragments ask for; a later one wins."""
+def fragments(arch, config):
+    """The files that say how to configure a kernel, a later one wins: each layer for
+    all, for this architecture, and what only this version of the kernel has."""
+    paths = [os.path.join(HERE, 'configs', f'{name}.config')
+             for layer in ('base', arch, *CONFIGS[config])
+             for name in (layer, f'{layer}-{arch}', f'{layer}-{KERNEL}')]
+    return [path for path in paths if os.path.isfile(path)]
+
+
+def wanted(paths):
+    """What configuration files ask for; a later one wins."""
     want = {}
-    for fragment in fragments:
-        with open(fragment) as file:
+    for path in paths:
+        with open(path) as file:
             for line in file:
                 if found := re.match(r'(CONFIG_\w+)=(.*)', line):
                     want[found[1]] = found[2]

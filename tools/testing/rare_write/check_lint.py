@@ -66,7 +66,7 @@ def series_remarks(topic, path, known):
     if bool(status) != bool(found):
         return [('NO_RESULT', output.strip()[:200] or f'status {status}')]
     allowed = collections.Counter(
-        kind for member in [*topic.files, *(f'patches/6.12/{name}' for name in topic.patches)]
+        kind for member in [*topic.files, *topic.patches]
         for kind, _ in known[member])
     new = []
     for kind, text, file in found:
@@ -84,7 +84,7 @@ def files():
          os.path.relpath(HERE, TOP)], cwd=TOP, text=True).split('\0')
     return ([path for path in tree.overlay_files() if not path.endswith('.svg')] +
             [path for path in ours if path.endswith(('.c', '.h'))] +
-            [f'patches/6.12/{name}' for name in tree.series()])
+            tree.series())
 
 
 def everything():

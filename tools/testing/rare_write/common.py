@@ -10,10 +10,30 @@ import sys
 import threading
 import time
 
+
+def die(message):
+    """End with one clear line."""
+    print(f'error: {message}', file=sys.stderr)
+    end = SystemExit(1)
+    end.why = message
+    raise end
+
+
+def choose(name, value, choices):
+    """Return value if it is one of choices, else end."""
+    if value not in choices:
+        die(f'{name}={value} is unknown, choose one of: {" ".join(choices)}')
+    return value
+
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.path.join(TOP, 'build')
-SRC = os.path.join(BUILD, 'linux-6.12')
+# The kernels that the series is kept for; see patches.
+KERNELS = ('6.12', '7.3')
+KERNEL = choose('KERNEL', os.environ.get('KERNEL') or KERNELS[0], KERNELS)
+# All that is made of another than the first has a folder of its own.
+BUILD = os.path.join(TOP, 'build', *(() if KERNEL == KERNELS[0] else (KERNEL,)))
+SRC = os.path.join(BUILD, f'linux-{KERNEL}')
 LOGS = os.path.join(BUILD, 'logs')
 
 ARCHES = {
@@ -35,21 +55,6 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('test'
 # Of these, the one that differs so little that its objects are a good start.
 NEAR = {'off': 'bench', 'cr0': 'test', 'prod': 'bench', 'lifecycle': 'test', 'exposed': 'hardened'}
 TOOLCHAINS = ('clang', 'gcc')
-
-
-def die(message):
-    """End with one clear line."""
-    print(f'error: {message}', file=sys.stderr)
-    end = SystemExit(1)
-    end.why = message
-    raise end
-
-
-def choose(name, value, choices):
-    """Return value if it is one of choices, else end."""
-    if value not in choices:
-        die(f'{name}={value} is unknown, choose one of: {" ".join(choices)}')
-    return value
 
 
 def object_folder(arch, config, toolchain='clang'):

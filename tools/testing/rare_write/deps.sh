@@ -10,8 +10,13 @@ packages=(
 	qemu-system-x86 qemu-system-arm
 	bochs bochs-term grub-common grub-pc-bin xorriso mtools
 )
-# Somebody's own kernel source makes Debian's unnecessary.
-[ -n "${LINUX_SRC:-}${LINUX_TAR:-}" ] || packages+=(linux-source-6.12)
+# Somebody's own kernel source makes Debian's unnecessary. That of another kernel than
+# 6.12 is not for this release of Debian, and fetch.py gets it: see there.
+[ -n "${LINUX_SRC:-}${LINUX_TAR:-}" ] ||
+	case "${KERNEL:-6.12}" in
+	6.12) packages+=(linux-source-6.12) ;;
+	*) packages+=(debian-archive-keyring) ;;
+	esac
 case "${1:-}" in
 '') ;;
 +*) packages+=("${@#+}") ;;

@@ -3,8 +3,9 @@
 """make series: what this repository adds to a kernel, as patches to send.
 
 patches/topics has one file for each patch of the series: its message, a line
-"---", and what belongs to it, kernel patches from patches/6.12 and files of
-ours (or whole folders, with a slash at the end). 00-cover is the cover letter.
+"---", and what belongs to it, kernel patches by their name and files of ours (or
+whole folders, with a slash at the end). 00-cover is the cover letter. The topics are
+the same for each kernel, and a patch has one name in all of them.
 
 The same content gives the same bytes: dates are fixed, the author is that of
 the last commit here, and nothing of the user's git settings is used. Nobody's
@@ -20,11 +21,11 @@ import sys
 import tempfile
 
 import tree
-from common import BUILD, SRC, TOP, choose, die, script
+from common import BUILD, KERNEL, KERNELS, SRC, TOP, die, script
 
 TOPICS = os.path.join(TOP, 'patches', 'topics')
 FOLDER = os.path.join(BUILD, 'series')
-OUT = os.path.join(FOLDER, '6.12')
+OUT = os.path.join(FOLDER, KERNEL)
 # The day of Linux 6.12. Any other would do.
 DATE = '2024-11-17T12:00:00+0000'
 
@@ -42,15 +43,25 @@ class Topic:
         self.patches, self.files = [], []
 
 
+def elsewhere(member):
+    """Does this patch belong to another kernel? If to the first it is missing in this one."""
+    found = [kernel for kernel in KERNELS
+             if os.path.isfile(os.path.join(TOP, 'patches', kernel, member))]
+    if KERNELS[0] in found:
+        print(f'not in the series for {KERNEL}: {member}')
+    return bool(found)
+
+
 def topics(files, patches):
     """The topics in order. Each file and each patch belongs to exactly one of them."""
     found = [Topic(name) for name in sorted(os.listdir(TOPICS)) if name != '00-cover']
     owner = {}
     for topic in found:
         for member in topic.members:
-            mine = [path for path in [*patches, *files]
-                    if path == member or member.endswith('/') and path.startswith(member)]
-            if not mine:
+            mine = [path for path in patches if os.path.basename(path) == member]
+            mine += [path for path in files
+                     if path == member or member.endswith('/') and path.startswith(member)]
+            if not mine and not elsewhere(member):
                 die(f'patches/topics/{topic.name}: there is no {member}')
             for path in mine:
                 if path in owner:
@@ -61,9 +72,9 @@ def topics(files, patches):
         die(f'in none of patches/topics: {" ".join(lost)}')
     order = [patch for topic in found for patch in topic.patches]
     if order != patches:
-        die(f'patches/6.12/series and patches/topics differ in the order of their patches: '
+        die(f'{tree.PATCHES}/series and patches/topics differ in the order of their patches: '
             f'{next(p for p, q in zip(order, patches) if p != q)}')
-    return found
+    return [topic for topic in found if topic.patches or topic.files]
 
 
 def complete():
@@ -119,23 +130,27 @@ def generate(out):
     os.makedirs(FOLDER, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER) as repo:
         git(repo, 'init', '--quiet', '--initial-branch=series')
-        patched = sorted({path for patch in tree.series() for path in tree.touched(patch)})
+        ours = tree.overlay_files()
+        patched = sorted({path for patch in tree.series()
+                          for path in tree.touched(patch)} - set(ours))
         for path in patched:
             copy(tree.original(path), os.path.join(repo, path))
         commit(repo, 'Linux')
         for topic in found:
-            for patch in topic.patches:
-                git(repo, 'apply', '--index', os.path.join(tree.PATCHES, patch))
             for path in topic.files:
                 copy(os.path.join(TOP, path), os.path.join(repo, path))
+            # A patch may be for one of these.
+            git(repo, 'add', '--all', '--force')
+            for patch in topic.patches:
+                git(repo, 'apply', '--index', os.path.join(TOP, patch))
             commit(repo, topic.message)
-        for path in [*patched, *tree.overlay_files()]:
+        for path in [*patched, *ours]:
             if not filecmp.cmp(os.path.join(repo, path), os.path.join(SRC, path), shallow=False):
-                die(f'{path} of the series is not that of build/linux-6.12')
+                die(f'{path} of the series is not that of {os.path.relpath(SRC, TOP)}')
         git(repo, 'config', 'branch.series.description', cover)
         made = git(repo, 'format-patch', '--output-directory', out, '--numbered', '--zero-commit',
                    '--no-signature', '--full-index', '--cover-letter',
-                   '--cover-from-description=subject', '--subject-prefix=PATCH 6.12',
+                   '--cover-from-description=subject', f'--subject-prefix=PATCH {KERNEL}',
                    f'-{len(found)}').split()
     return found, [os.path.basename(name) for name in made]
 
@@ -159,7 +174,6 @@ def write():
 
 
 def main():
-    choose('KERNEL', os.environ.get('KERNEL') or '6.12', ('6.12',))
     names = write()
     for name in names:
         print(f'  {name}')

@@ -18,20 +18,20 @@ import sys
 import build
 import series
 import tree
-from common import (ARCHES, BUILD, CONFIGS, HERE, SRC, Step, captured, choose, die, logged, script,
+from common import (ARCHES, BUILD, SRC, Step, captured, choose, die, logged, script,
                     write_whole)
 
 # A git repository of the pristine tree, and a second tree of it to build in: what
 # is tried in the first changes no date there. Where the two are to each other is as
-# build/linux-6.12 is to its objects, which is what ccache goes by.
+# the tree that make kernel builds is to its objects, which is what ccache goes by.
 LINUX = os.path.join(series.FOLDER, 'linux')
-EACH = os.path.join(series.FOLDER, 'linux-6.12')
+EACH = os.path.join(series.FOLDER, os.path.basename(SRC))
 MADE = os.path.join(series.FOLDER, 'linux.origin')
 BUILT = os.path.join(series.FOLDER, 'built')
 
 
 def pristine():
-    """Make the repository, from the same source as build/linux-6.12, once: it takes a minute."""
+    """Make the repository, from the same source as the other, once: it takes a minute."""
     with open(tree.ORIGIN) as file:
         origin = file.read()
     if os.path.isfile(MADE) and open(MADE).read() == origin:
@@ -82,9 +82,7 @@ def symbols():
 
 def configure(arch, obj):
     """Configure with all of the test kernel that is there yet; return what was not."""
-    fragments = [os.path.join(HERE, 'configs', f'{name}.config')
-                 for name in ('base', arch, *CONFIGS['test'])]
-    want = build.wanted(fragments)
+    want = build.wanted(build.fragments(arch, 'test'))
     os.makedirs(obj, exist_ok=True)
     allconfig = os.path.join(obj, '.allconfig')
     write_whole(allconfig, ''.join(f'{k}={v}\n' for k, v in sorted(want.items())))

@@ -19,7 +19,7 @@ import tempfile
 
 import series
 import tree
-from common import BUILD, TOP, die, script
+from common import BUILD, KERNEL, TOP, die, script
 
 
 class Part:
@@ -30,7 +30,7 @@ class Part:
         rejected = os.path.join(stage, path + '.rej')
         run = subprocess.run(
             ['git', 'apply', '--verbose', '--reject', f'--include={path}',
-             os.path.join(tree.PATCHES, patch)], cwd=stage, capture_output=True, text=True,
+             os.path.join(TOP, patch)], cwd=stage, capture_output=True, text=True,
             env={**os.environ, 'LC_ALL': 'C', 'GIT_CEILING_DIRECTORIES': BUILD})
         self.offsets = [int(n) for n in re.findall(r'offset (-?\d+) line', run.stderr)]
         self.fits = run.returncode == 0
@@ -130,12 +130,14 @@ def main():
         die(f'LINUX_SRC={source} is no Linux source tree')
     count = {'applies': 0, 'applies with offset': 0, 'CONFLICT': 0}
     os.makedirs(series.FOLDER, exist_ok=True)
-    print(f'the series for 6.12 on Linux {version}')
+    print(f'the series for {KERNEL} on Linux {version}')
     with tempfile.TemporaryDirectory(dir=series.FOLDER) as stage:
+        ours = tree.overlay_files()
         for patch in tree.series():
             for path in tree.touched(patch):
-                if os.path.isfile(os.path.join(source, path)):
-                    series.copy(os.path.join(source, path), os.path.join(stage, path))
+                there = os.path.join(TOP if path in ours else source, path)
+                if os.path.isfile(there):
+                    series.copy(there, os.path.join(stage, path))
         for topic in series.complete():
             state, told = attempt(topic, source, stage)
             count[state] += 1

@@ -28,7 +28,7 @@ import sysctl
 import vm
 from common import HERE, TOP
 
-MAKEFILE = '# SPDX\nVERSION = 6\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
+MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
 +++ b/mm/old.c
 @@ -1,2 +1,3 @@
@@ -98,9 +98,9 @@ class Toy:
     def git(self, *args):
         subprocess.check_call(['git', *args], cwd=self.repo)
 
-    def source(self, name, minor=12):
+    def source(self, name, version='6.12'):
         """A kernel tree; return its path."""
-        self.write(f'{name}/Makefile', MAKEFILE.format(minor))
+        self.write(f'{name}/Makefile', MAKEFILE.format(*version.split('.')))
         self.write(f'{name}/mm/old.c', 'one\ntwo\n')
         self.write(f'{name}/scripts/checkkconfigsymbols.py',
                    'import os\nprint(os.environ.get("TOY_SYMBOL", ""))\n')
@@ -192,7 +192,7 @@ def trees(toy):
     yield 'no-tar', refused(toy.run('tree.py', LINUX_TAR='/nowhere.tar'), 'nowhere.tar is no file')
     yield 'no-source', refused(toy.run('tree.py', LINUX_SRC='/nowhere'), 'nowhere is no folder')
     yield 'both', refused(toy.run('tree.py', LINUX_SRC=toy.source('linux'), LINUX_TAR=toy.tar), 'both')
-    old = toy.source('old', 11)
+    old = toy.source('old', '6.11')
     yield 'source-6.11', refused(toy.run('tree.py', LINUX_SRC=old), 'is Linux 6.11.7, a 6.12.y')
     yield 'tar-6.11', refused(toy.run('tree.py', LINUX_TAR=toy.pack('old', f'{toy.folder}/old.tar')),
                               'is Linux 6.11.7, a 6.12.y')
@@ -386,10 +386,10 @@ def series(toy):
                     '+new\n' in patch and patch.startswith('From ' + 40 * '0') and
                     not patch.endswith(subprocess.check_output(['git', 'version'], text=True)[12:]))
     yield 'cover', b'A toy\n\nTo play with.\n' in first['0000-cover-letter.patch']
-    yield 'kernel', refused(made(KERNEL='7.3'), 'KERNEL=7.3 is unknown')
+    yield 'kernel', refused(made(KERNEL='7.2'), 'KERNEL=7.2 is unknown')
     for name, text, why in (
             ('file-in-no-topic', message + '0001-toy.patch\n', 'in none .*: include/linux/new.h'),
-            ('patch-in-no-topic', message + 'include/linux/\n', 'in none .*: 0001-toy.patch'),
+            ('patch-in-no-topic', message + 'include/linux/\n', 'in none .*: patches/6.12/0001-toy.patch'),
             ('file-twice', message + '0001-toy.patch\ninclude/linux/\ninclude/linux/new.h\n',
              'new.h is twice'),
             ('no-such-file', message + '0001-toy.patch\ninclude/linux/\nmm/no.c\n', 'no mm/no.c'),
@@ -409,7 +409,7 @@ def series(toy):
 
     def tried(text):
         """Try it on a tree with another mm/old.c: (exit status, report)."""
-        source = toy.source('other', 13)
+        source = toy.source('other', '6.13')
         if text is None:
             os.remove(f'{source}/mm/old.c')
             toy.write('other/mm/sub/old.c', '')
@@ -435,6 +435,62 @@ def series(toy):
     toy.write('repo/include/linux/new.h', '#include <linux/gone.h>\n')
     report, ended = tried(''.join(lines))
     yield 'try-header', ended == 1 and 'new.h includes <linux/gone.h>, which is not' in report
+
+
+def kernels(toy):
+    """The patches for another kernel, and its source: (name, did it go as it should)."""
+    source = toy.source('next', '7.3')
+    toy.write('next/mm/old.c', 'zero\none\ntwo\n')
+    built = f'{toy.repo}/build/7.3/linux-7.3'
+    own = '--- a/include/linux/new.h\n+++ b/include/linux/new.h\n@@ -1 +1 @@\n-new\n+newer\n'
+    topic = 'repo/patches/topics/01-toy'
+    message = 'toy: do it\n\nIt was not done.\n---\ninclude/linux/\n'
+    # Not in its place in either.
+    toy.write('repo/patches/6.12/0001-toy.patch', PATCH.replace('-1,2 +1,3', '-3,2 +3,3'))
+    toy.write('repo/include/linux/new.h', 'new\n')
+    toy.write('repo/patches/7.3/series', '../6.12/0001-toy.patch\n0002-own.patch\n')
+    toy.write('repo/patches/7.3/0002-own.patch', own)
+    toy.write(topic, message + '0001-toy.patch\n0002-own.patch\n')
+    shutil.rmtree(f'{toy.repo}/build', ignore_errors=True)
+
+    def tree(**env):
+        process = toy.start('tree.py', LINUX_SRC=source, KERNEL='7.3', **env)
+        said = process.communicate(timeout=60)
+        return said[0] if not process.returncode else None
+
+    yield 'shared-patch', (tree() == '' and
+                           toy.read(f'{built}/mm/old.c') == 'zero\none\none and a half\ntwo\n')
+    yield 'our-file-patched', toy.read(f'{built}/include/linux/new.h') == 'newer\n'
+    yield 'not-for-the-other', toy.prepared(LINUX_TAR=toy.tar)
+    status, _ = toy.run('series.py', LINUX_SRC=source, KERNEL='7.3')
+    patch = toy.read('repo/build/7.3/series/7.3/0001-toy-do-it.patch') if status == 0 else ''
+    yield 'series', '+newer\n' in patch and '+one and a half\n' in patch
+    yield 'series-of-the-other', toy.run('series.py', LINUX_TAR=toy.tar)[0] == 0
+    toy.write('repo/patches/6.12/series', '0001-toy.patch\n0003-more.patch\n')
+    toy.write('repo/patches/6.12/0003-more.patch', PATCH.replace('and a half', 'and a third'))
+    toy.write(topic, message + '0001-toy.patch\n0002-own.patch\n0003-more.patch\n')
+    process = toy.start('series.py', LINUX_SRC=source, KERNEL='7.3')
+    yield 'series-lacks-patch', ('not in the series for 7.3: 0003-more.patch\n' in
+                                 process.communicate(timeout=60)[0] and not process.returncode)
+    os.remove(f'{toy.repo}/patches/7.3/0002-own.patch')
+    toy.write('repo/patches/7.3/series', '../6.12/0001-toy.patch\n')
+    yield 'our-file-as-it-was', (tree() == '' and
+                                 toy.read(f'{built}/include/linux/new.h') == 'new\n')
+    yield 'wrong-source', refused(toy.run('tree.py', LINUX_SRC=toy.source('linux'), KERNEL='7.3'),
+                                  'is Linux 6.12.7, a 7.3.y is needed')
+
+    # What the machine's own sources say is trusted, fetch.py must not.
+    shutil.rmtree(built)
+    toy.write('debian/dists/trixie-backports/Release', 'Codename: trixie-backports\n')
+    toy.write('debian/dists/sid/Release', 'Codename: sid\n')
+    conf = toy.write('apt.conf', f'Dir::Etc::SourceList "{toy.folder}/sources.list";\n'
+                     'Dir::Etc::SourceParts "/dev/null";\n')
+    toy.write('sources.list', '')
+    yield 'no-mirror', refused(toy.run('tree.py', KERNEL='7.3', APT_CONFIG=conf), 'no mirror')
+    toy.write('sources.list', f'deb [trusted=yes] file:{toy.folder}/debian sid main\n')
+    status, said = toy.run('tree.py', KERNEL='7.3', APT_CONFIG=conf)
+    yield 'unsigned', (status == 1 and 'apt-get update failed' in said and
+                       'is not signed' in said and not os.path.exists(built))
 
 
 def static(toy):
@@ -580,7 +636,8 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, series, static, exploits, knobs, traces):
+        for part in (trees, builds, runs, lint, memory, series, kernels, static, exploits, knobs,
+                     traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make the patched kernel tree: a pristine 6.12.y, our files, our patches.
+"""Make the patched kernel tree: a pristine kernel, our files, our patches.
+
+The patches for a kernel are those that patches/KERNEL/series names: its own, and with
+../6.12/ those that fit as they are. Our files are for 6.12; what another kernel needs to be
+different in them is a patch, too.
 
 Only files whose content differs from what is wanted are written, so that an
 edit rebuilds what depends on it and nothing else.
@@ -14,12 +18,12 @@ import sys
 import tempfile
 import threading
 
-from common import BUILD, SRC, TOP, Step, child, die, script, write_whole
+import fetch
+from common import BUILD, KERNEL, SRC, TOP, Step, child, die, script, write_whole
 
 PRISTINE = os.path.join(BUILD, 'pristine')	# originals of the files we patch
-ORIGIN = os.path.join(BUILD, 'linux-6.12.origin')
-TAR = '/usr/src/linux-source-6.12.tar.xz'
-PATCHES = os.path.join(TOP, 'patches', '6.12')
+ORIGIN = f'{SRC}.origin'
+PATCHES = os.path.join('patches', KERNEL)
 OVERLAY = ('include', 'mm', 'arch', 'samples', 'kernel', 'drivers', 'lib', 'Documentation',
            'scripts', 'tools/testing/selftests')
 NEED_GIB = 8
@@ -42,8 +46,8 @@ def look(folder):
     if not found:
         return '', 'is no Linux source tree'
     version = '.'.join(found.groups())
-    if not version.startswith('6.12.'):
-        return version, f'is Linux {version}, a 6.12.y is needed'
+    if not version.startswith(f'{KERNEL}.'):
+        return version, f'is Linux {version}, a {KERNEL}.y is needed'
     for made in ('.config', 'include/config'):
         if os.path.exists(os.path.join(folder, made)):
             return version, f'was built in, {made} is there: run make mrproper in it'
@@ -68,7 +72,7 @@ def origin():
         if os.path.commonpath([source, BUILD]) == source:
             die(f'LINUX_SRC={source} has this repository in it')
         return (f'LINUX_SRC={source} {version}',) * 2
-    path = os.path.realpath(tar or TAR)
+    path = os.path.realpath(tar or fetch.tar())
     text = None
     if os.path.isfile(path):
         what = os.stat(path)
@@ -87,9 +91,10 @@ def keep(asked, there):
         # Unpacked before this was noted.
         was = '' if asked else there
     if asked and asked != was:
-        die(f'build/linux-6.12 is from {was or "elsewhere"}, not from {asked}: make distclean first')
+        die(f'{os.path.relpath(SRC, TOP)} is from {was or "elsewhere"}, not from {asked}: '
+            'make distclean first')
     if there != was:
-        print(f'note: build/linux-6.12 is from {was}', file=sys.stderr)
+        print(f'note: {os.path.relpath(SRC, TOP)} is from {was}', file=sys.stderr)
 
 
 def unpack():
@@ -97,10 +102,11 @@ def unpack():
     asked, there = origin()
     if os.path.isdir(SRC):
         return keep(asked, there)
-    if not there:
-        die(f'{TAR} is not there')
     os.makedirs(BUILD, exist_ok=True)
     enough_disk(shutil.disk_usage(BUILD).free)
+    if not there:
+        fetch.fetch()
+        there = origin()[1]
     tmp = os.path.join(BUILD, 'unpack')
     # What was noted about a tree that is gone is not true of the next.
     for old in (tmp, PRISTINE):
@@ -109,7 +115,7 @@ def unpack():
         record(name, ())
     os.makedirs(tmp)
     source = os.environ.get('LINUX_SRC')
-    what = source or os.environ.get('LINUX_TAR') or TAR
+    what = source or os.environ.get('LINUX_TAR') or fetch.tar()
     argv = (['rsync', '-a', '--exclude=/.git', f'{source}/', f'{tmp}/'] if source else
             ['tar', 'xf', what, '-C', tmp, '--strip-components=1'])
     with Step(f'{"copying" if source else "unpacking"} {os.path.basename(what.rstrip("/"))}'):
@@ -132,18 +138,19 @@ def overlay_files():
 
 
 def series():
-    """The patches in order, and a check that none is forgotten."""
-    with open(os.path.join(PATCHES, 'series')) as file:
+    """The patches in order, from the top of the repository; and a check that none is forgotten."""
+    folder = os.path.join(TOP, PATCHES)
+    with open(os.path.join(folder, 'series')) as file:
         names = file.read().split()
-    lost = set(os.listdir(PATCHES)) ^ set(names) ^ {'series'}
+    lost = set(os.listdir(folder)) ^ {name for name in names if '/' not in name} ^ {'series'}
     if lost:
-        die(f'patches/6.12/series and the folder disagree about: {" ".join(sorted(lost))}')
-    return names
+        die(f'{PATCHES}/series and the folder disagree about: {" ".join(sorted(lost))}')
+    return [os.path.normpath(os.path.join(PATCHES, name)) for name in names]
 
 
 def touched(patch):
     """The files that a patch changes."""
-    with open(os.path.join(PATCHES, patch)) as file:
+    with open(os.path.join(TOP, patch)) as file:
         return re.findall(r'^\+\+\+ b/(\S+)', file.read(), re.M)
 
 
@@ -192,26 +199,29 @@ def apply():
     record('overlay.list', known | set(ours))
 
     patches = series()
-    patched = {path for patch in patches for path in touched(patch)}
+    touch = {path for patch in patches for path in touched(patch)}
+    patched = touch - set(ours)
     with tempfile.TemporaryDirectory(dir=BUILD) as stage:
-        for path in patched:
+        for path in touch:
             os.makedirs(os.path.dirname(os.path.join(stage, path)), exist_ok=True)
-            shutil.copy2(original(path), os.path.join(stage, path))
+            shutil.copy2(original(path) if path in patched else os.path.join(TOP, path),
+                         os.path.join(stage, path))
         for patch in patches:
             # git apply knows no fuzz; an offset means another kernel, and is named.
+            # In a patch for more than one of them it means nothing.
             run = subprocess.run(
-                ['git', 'apply', '--verbose', os.path.join(PATCHES, patch)], cwd=stage,
+                ['git', 'apply', '--verbose', os.path.join(TOP, patch)], cwd=stage,
                 env={**os.environ, 'GIT_CEILING_DIRECTORIES': BUILD},
                 capture_output=True, text=True)
             if run.returncode:
                 where = re.findall(r'^error: (?:patch failed: )?(.*)', run.stderr, re.M)
-                die(f'patches/6.12/{patch} does not apply: {" / ".join(where[-2:])}')
+                die(f'{patch} does not apply: {" / ".join(where[-2:])}')
             for line in run.stderr.splitlines():
-                if 'offset' in line:
+                if 'offset' in line and os.path.dirname(patch) == PATCHES:
                     print(f'{patch}: {line}')
         before = listed('patched.list')
         record('patched.list', before | patched)
-        for path in patched:
+        for path in touch:
             put(os.path.join(stage, path), path)
 
     for path in before - patched:
@@ -220,7 +230,7 @@ def apply():
     for path in known - set(ours):
         if os.path.exists(os.path.join(SRC, path)):
             os.remove(os.path.join(SRC, path))
-    for path in ours:
+    for path in set(ours) - touch:
         put(os.path.join(TOP, path), path)
     record('overlay.list', ours)
 
