@@ -13,6 +13,7 @@ somebody writes a better one.
 """
 import collections
 import concurrent.futures
+import glob
 import os
 import re
 import subprocess
@@ -78,13 +79,13 @@ def series_remarks(topic, path, known):
 
 
 def files():
-    """The files to look at, relative to the repository; patches among them."""
+    """The files to look at, relative to the repository; the patches for all kernels among them."""
     ours = subprocess.check_output(
         ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard', '--',
          os.path.relpath(HERE, TOP)], cwd=TOP, text=True).split('\0')
     return ([path for path in tree.overlay_files() if not path.endswith('.svg')] +
             [path for path in ours if path.endswith(('.c', '.h'))] +
-            tree.series())
+            sorted(glob.glob('patches/*/*.patch', root_dir=TOP)))
 
 
 def everything():
