@@ -347,7 +347,7 @@ void rare_write_report(void)
 	else
 		pr_info(ARCH_RARE_WRITE_NAME " protects %zu KiB of the kernel%s\n", size / SZ_1K,
 			arch_rare_write_modules_sealed() ? ", and modules" :
-			"; modules are writable in the linear map (see rodata=full)");
+			"; modules are writable in the linear map (see rodata=)");
 	rare_write_audit_boot();
 }
 

@@ -839,7 +839,7 @@ static void module_linear_map(struct kunit *test)
 	u64 before = v64;
 
 	if (!rare_write_debug_modules_sealed())
-		kunit_skip(test, "modules are writable in the linear map: rodata=on");
+		kunit_skip(test, "modules are writable in the linear map");
 	for (size_t i = 0; i < sizeof(vpages); i += PAGE_SIZE)
 		KUNIT_EXPECT_FALSE(test,
 				   rare_write_debug_entry(linear_map_of(&vpages[i])).writable);

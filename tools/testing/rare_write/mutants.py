@@ -53,7 +53,7 @@ class Mutant:
         self.killer = fields['Killed-by']
         self.scenario = fields.get('Scenario', '')
         self.cpu = fields.get('CPU')
-        self.append = fields.get('Append', '')
+        self.append = fields.get('Append', '').replace('rodata=on', scenarios.NO_LINEAR_MAP)
         self.params = fields.get('Params', '')
         self.config = 'hardened' if self.killer == 'core' else 'test'
 
