@@ -23,7 +23,7 @@ static struct mm_struct *mm;
 
 #ifdef CONFIG_X86
 
-/* As use_temporary_mm(), which is not to be had outside of its file. */
+/* As use_temporary_mm(), without its care for breakpoints. */
 static __always_inline struct mm_struct *use_mm(void)
 {
 	struct mm_struct *prev;

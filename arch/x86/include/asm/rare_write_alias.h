@@ -27,7 +27,7 @@
  * clear, in a table that is never freed.
  *
  * The idea of writing through page tables that only one CPU has loaded is
- * text_poke()'s; see use_temporary_mm() in arch/x86/kernel/alternative.c.
+ * text_poke()'s; see use_temporary_mm().
  */
 #ifndef _ASM_X86_RARE_WRITE_ALIAS_H
 #define _ASM_X86_RARE_WRITE_ALIAS_H
