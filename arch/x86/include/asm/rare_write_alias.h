@@ -10,10 +10,12 @@
  * the user half is empty here, so a walk of it caches nothing. Hence a window
  * may keep the current PCID and tell both CR3 writes not to flush: no cached
  * translation is wrong in either table except the alias itself, and INVLPG
- * drops that, with this PCID's paging-structure caches, while the PTE is clear
- * and before the old CR3 returns. No other CPU ever loads this table, so there
- * is nobody else to flush. A PCID of its own would be worse: with PTI kernel
- * pages are not global, and flush_tlb_kernel_range() would miss that PCID.
+ * drops that, with what paging-structure caches have of the way to it, while the
+ * PTE is clear and before the old CR3 returns. No other CPU ever loads this table,
+ * so there is nobody else to flush, also where a process has the same PCID on all
+ * CPUs: it tags translations, and shares none. A PCID of its own would be worse:
+ * with PTI kernel pages are not global, and flush_tlb_kernel_range() would miss
+ * that PCID.
  *
  * The alias is a supervisor address: SMAP, LASS, user watchpoints and the
  * user's own mappings cannot meet it. An NMI inside a window runs on the
