@@ -4,8 +4,9 @@
 
 patches/topics has one file for each patch of the series: its message, a line
 "---", and what belongs to it, kernel patches by their name and files of ours (or
-whole folders, with a slash at the end). 00-cover is the cover letter. The topics are
-the same for each kernel, and a patch has one name in all of them.
+whole folders, with a slash at the end). 00-cover is the cover letter, and ends with
+patches/KERNEL/cover where that is. The topics are the same for each kernel, and a patch
+has one name in all of them.
 
 The same content gives the same bytes: dates are fixed, the author is that of
 the last commit here, and nothing of the user's git settings is used. Nobody's
@@ -118,6 +119,12 @@ def commit(repo, message):
     git(repo, 'commit', '--quiet', '--file=-', '--cleanup=verbatim', input=message.strip() + '\n')
 
 
+def cover_letter():
+    """What is said of the series, and then of this kernel."""
+    parts = [os.path.join(TOPICS, '00-cover'), os.path.join(TOP, tree.PATCHES, 'cover')]
+    return '\n\n'.join(open(path).read().strip() for path in parts if os.path.isfile(path))
+
+
 def generate(out):
     """Write the series to a folder; return the topics with the names of their files.
 
@@ -125,8 +132,7 @@ def generate(out):
     depends on nothing else, given whole hashes.
     """
     found = complete()
-    with open(os.path.join(TOPICS, '00-cover')) as file:
-        cover = file.read().strip()
+    cover = cover_letter()
     os.makedirs(FOLDER, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER) as repo:
         git(repo, 'init', '--quiet', '--initial-branch=series')

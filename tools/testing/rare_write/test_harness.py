@@ -465,6 +465,10 @@ def kernels(toy):
     status, _ = toy.run('series.py', LINUX_SRC=source, KERNEL='7.3')
     patch = toy.read('repo/build/7.3/series/7.3/0001-toy-do-it.patch') if status == 0 else ''
     yield 'series', '+newer\n' in patch and '+one and a half\n' in patch
+    toy.write('repo/patches/7.3/cover', 'New in 7.3\n')
+    status, _ = toy.run('series.py', LINUX_SRC=source, KERNEL='7.3')
+    yield 'series-cover', '\nTo play with.\n\nNew in 7.3\n' in toy.read(
+        'repo/build/7.3/series/7.3/0000-cover-letter.patch')
     yield 'series-of-the-other', toy.run('series.py', LINUX_TAR=toy.tar)[0] == 0
     toy.write('repo/patches/6.12/series', '0001-toy.patch\n0003-more.patch\n')
     toy.write('repo/patches/6.12/0003-more.patch', PATCH.replace('and a half', 'and a third'))

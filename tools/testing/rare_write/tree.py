@@ -142,7 +142,8 @@ def series():
     folder = os.path.join(TOP, PATCHES)
     with open(os.path.join(folder, 'series')) as file:
         names = file.read().split()
-    lost = set(os.listdir(folder)) ^ {name for name in names if '/' not in name} ^ {'series'}
+    own = {name for name in names if '/' not in name}
+    lost = set(os.listdir(folder)) - {'cover'} ^ own ^ {'series'}
     if lost:
         die(f'{PATCHES}/series and the folder disagree about: {" ".join(sorted(lost))}')
     return [os.path.normpath(os.path.join(PATCHES, name)) for name in names]
