@@ -45,15 +45,6 @@ def environment():
     return env
 
 
-def fragments(arch, config):
-    """The files that say how to configure a kernel, a later one wins: each layer for
-    all, for this architecture, and what only this version of the kernel has."""
-    paths = [os.path.join(HERE, 'configs', f'{name}.config')
-             for layer in ('base', arch, *CONFIGS[config])
-             for name in (layer, f'{layer}-{arch}', f'{layer}-{KERNEL}')]
-    return [path for path in paths if os.path.isfile(path)]
-
-
 def wanted(paths):
     """What configuration files ask for; a later one wins."""
     want = {}
@@ -68,12 +59,14 @@ def wanted(paths):
 
 
 def fragments(arch, config):
-    """What makes up a configuration: of each layer the kernel's own files, and ours."""
+    """What makes up a configuration, a later one wins: of each layer the kernel's own files,
+    and ours for all, for this architecture, and for this version of the kernel."""
     for layer in ('base', arch, *CONFIGS[config]):
         for path in (os.path.join(SRC, 'kernel/configs', f'{layer}.config'),
                      os.path.join(SRC, 'arch', ARCHES[arch]['source'], 'configs', f'{layer}.config'),
                      os.path.join(HERE, 'configs', f'{layer}.config'),
-                     os.path.join(HERE, 'configs', f'{layer}-{arch}.config')):
+                     os.path.join(HERE, 'configs', f'{layer}-{arch}.config'),
+                     os.path.join(HERE, 'configs', f'{layer}-{KERNEL}.config')):
             if os.path.isfile(path):
                 yield path
 
