@@ -74,7 +74,7 @@ static int insmod(char *file, const char *params)
 
 	if (fd < 0)
 		return fd;
-	ret = my_syscall3(__NR_finit_module, fd, params, 0);
+	ret = syscall(__NR_finit_module, fd, params, 0);
 	close(fd);
 	return ret;
 }
@@ -172,7 +172,7 @@ static int shell(const char *input)
 		int fd;
 
 		/* The shell owns the terminal, so that Ctrl-C reaches what it runs. */
-		my_syscall0(__NR_setsid);
+		syscall(__NR_setsid);
 		fd = open(*input ? input : TTY, O_RDWR);
 		if (fd < 0)
 			exit(127);
@@ -204,7 +204,7 @@ static int load_kernel(const char *file, const char *initrd)
 		return -1;
 	/* It must end with a zero, and there is a newline. */
 	cmdline[n - 1] = 0;
-	n = my_syscall5(__NR_kexec_file_load, kernel, ramdisk, n, cmdline, 0);
+	n = syscall(__NR_kexec_file_load, kernel, ramdisk, n, cmdline, 0);
 	close(kernel);
 	close(ramdisk);
 	return n;
@@ -218,7 +218,7 @@ static const char *run(char *line)
 	if (!strcmp(what, "insmod"))
 		return insmod(file, rest) ? "failed" : "ok";
 	if (!strcmp(what, "rmmod"))
-		return my_syscall2(__NR_delete_module, file, O_NONBLOCK) ? "failed" : "ok";
+		return syscall(__NR_delete_module, file, O_NONBLOCK) ? "failed" : "ok";
 	if (!strcmp(what, "write"))
 		return write_text(file, rest) ? "failed" : "ok";
 	if (!strcmp(what, "cat"))
@@ -280,8 +280,8 @@ int main(void)
 
 	if (kexec) {
 		close(verdict);
-		my_syscall4(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
-			    LINUX_REBOOT_CMD_KEXEC, 0);
+		syscall(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
+			LINUX_REBOOT_CMD_KEXEC, 0);
 	}
 	fd = open("/proc/sys/kernel/tainted", O_RDONLY);
 	n = fd < 0 ? 0 : read(fd, taint, sizeof(taint) - 1);
