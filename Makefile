@@ -39,6 +39,8 @@ help:
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '             [RESULTS=file]        show what the module measured on another machine'
 	@echo '  make bench-compare A=old.json B=new.json'
+	@echo '  make bench-system [ARCH=...] [ACCEL=tcg|kvm] [A=exposed] [B=hardened] [DOCS=1]'
+	@echo '                                   boot, system calls, fork, exec, sockets of two kernels'
 	@echo '  make kernel ARCH=... [CONFIG=test|prod|off|cr0|bench|...] [TOOLCHAIN=clang|gcc]'
 	@echo '  make run ARCH=... MODULE=a.ko[,b.ko] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=tcg|kvm]'
 	@echo '                                   boot the test kernel and load modules'
@@ -106,6 +108,9 @@ bench:
 bench-compare:
 	@python3 $T/bench_report.py '$(A)' '$(B)'
 
+bench-system: deps
+	@A='$(A)' B='$(B)' python3 $T/bench_system.py
+
 model:
 	@$T/deps.sh python3 spin gcc libc6-dev
 	@python3 $T/model.py
@@ -137,4 +142,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full exploit coverage bench bench-compare model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack
+.PHONY: help deps demo check check-full exploit coverage bench bench-compare bench-system model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack

@@ -18,6 +18,7 @@ import tempfile
 import time
 from unittest import mock
 
+import bench_system
 import check_full
 import check_lint
 import check_static
@@ -358,6 +359,29 @@ def memory(toy):
                           check_full.remembered('lint', None, scenario) and len(runs) == 3)
 
 
+def system(toy):
+    """What bench_system.py makes of figures: (name, did it go as it should)."""
+    def verdict(old, new):
+        return bench_system.judge(old, new)['same']
+
+    yield 'equal', verdict([100, 100], [100, 100])
+    yield 'within', verdict([100, 101, 104], [104, 105, 108])
+    yield 'slower', not verdict([100, 101, 104], [108, 108, 108])
+    yield 'faster', not verdict([108, 108, 108], [100, 101, 104])
+    yield 'barely-slower', not verdict([1000, 1000, 1000], [1006, 1006, 1006])
+    yield 'exact', verdict([1000, 1000, 1000], [1004, 1004, 1004])
+    figures = bench_system.parse('format 1\ncase open 10 200 100 900\nabsent inet\nend\n')
+    yield 'parsed', figures == {'open': 20, 'inet': None}
+    cut = 'import bench_system\nbench_system.parse("format 1\\ncase open 10 200\\n")\n'
+    toy.write('repo/tools/testing/rare_write/cut.py', cut)
+    yield 'cut', refused(toy.run('cut.py'), 'not the complete results')
+    for name, env, why in (('kernel', {'A': 'big'}, 'A=big is unknown'),
+                           ('accel', {'ACCEL': 'hvf'}, 'ACCEL=hvf is unknown'),
+                           ('docs', {'A': 'off', 'B': 'prod', 'ARCH': 'arm64', 'DOCS': '1'},
+                            'both architectures')):
+        yield name, refused(toy.run('bench_system.py', **env), why)
+
+
 def series(toy):
     """make series and series-check: (name, did it go as it should)."""
     topic = 'repo/patches/topics/01-toy'
@@ -640,8 +664,8 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, series, kernels, static, exploits, knobs,
-                     traces):
+        for part in (trees, builds, runs, lint, memory, system, series, kernels, static, exploits,
+                     knobs, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
