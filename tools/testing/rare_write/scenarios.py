@@ -193,7 +193,7 @@ PROOF = {
     'arm64-kcsan': {'kernel.kcsan': 'kcsan: enabled'},
     **{f'{arch}-hardened': {
         'kernel.init': r'mem auto-init: stack:all\(zero\), heap alloc:on',
-        'kernel.lsm': r'LSM: initializing lsm=lockdown,capability,yama,loadpin,selinux\n',
+        'kernel.lsm': r'LSM: initializing lsm=(\w+,)*lockdown,(\w+,)*loadpin,(\w+,)*selinux\b',
         **more} for arch, more in (('x86_64', {}), ('arm64', {
             'kernel.mte': 'kasan: KernelAddressSanitizer initialized \\(hw-tags',
             'kernel.bti': 'CPU features: detected: Branch Target Identification',

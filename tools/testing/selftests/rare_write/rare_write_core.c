@@ -84,9 +84,10 @@ static const char *join(const char *first, const char *second, const char *third
 {
 	static char joined[300];
 
-	strlcpy(joined, first, sizeof(joined));
-	strlcat(joined, second, sizeof(joined));
-	strlcat(joined, third, sizeof(joined));
+	joined[0] = 0;
+	strncat(joined, first, 99);
+	strncat(joined, second, 99);
+	strncat(joined, third, 99);
 	return joined;
 }
 
