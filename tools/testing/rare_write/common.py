@@ -52,6 +52,8 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('test'
            'lint': ('test', 'bench'),
            'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
            'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed')}
+# Those that need what is converted, which 6.12 alone is.
+CONVERTED = ('hardened', 'exposed')
 # Of these, the one that differs so little that its objects are a good start.
 NEAR = {'off': 'bench', 'cr0': 'test', 'prod': 'bench', 'lifecycle': 'test', 'exposed': 'hardened'}
 TOOLCHAINS = ('clang', 'gcc')
