@@ -41,7 +41,7 @@ help:
 	@echo '  make bench-compare A=old.json B=new.json'
 	@echo '  make bench-system [ARCH=...] [ACCEL=tcg|kvm] [A=exposed] [B=hardened] [DOCS=1]'
 	@echo '                                   boot, system calls, fork, exec, sockets of two kernels'
-	@echo '  make kernel ARCH=... [CONFIG=test|prod|off|cr0|bench|...] [TOOLCHAIN=clang|gcc]'
+	@echo '  make kernel ARCH=... [CONFIG=test|hardened|prod|off|...] [TOOLCHAIN=clang|gcc]'
 	@echo '  make run ARCH=... MODULE=a.ko[,b.ko] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=tcg|kvm]'
 	@echo '                                   boot the test kernel and load modules'
 	@echo '  make shell ARCH=... [MODULE=...] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=...]'
