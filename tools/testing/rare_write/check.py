@@ -51,7 +51,7 @@ def lkdtm_is_expected(text):
         write = re.search(r'supervisor write access|ESR = 0x[0-9a-f]*96[0-9a-f]*4[0-9a-f]\b|WnR = 1',
                           part)
         named = re.search(r'rare_write: refused write to rare\+0x0/\S+ \[lkdtm\] by init\[\d+\] at '
-                          rf'lkdtm_{name}\+(?=(?:.*\n)*?.*(?:for|virtual) address)', part)
+                          r'lkdtm_(WRITE_)?RARE_WRITE\+(?=(?:.*\n)*?.*(?:for|virtual) address)', part)
         arrived = name != 'RARE_WRITE' or 'good write-rare write arrived' in part
         good = (address and fault and named and address[1] == fault[1] and write and arrived and
                 'FAIL' not in part)
