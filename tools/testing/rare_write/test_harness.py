@@ -622,6 +622,8 @@ def exploits(_):
         yield f'{config}-rights', rights[f'{config}.user'] != 'ok'
     table = 'coredump_sysctls'
     yield 'read-only', cases('hardened', table)[f'hardened.{table}'] == 'ok'
+    both = vm.Run('log', EXPLOIT['hardened'].format(table), ['done 0'])
+    yield 'read-only-in-both', exploit.judge('exposed', both)[0][f'exposed.{table}'] == 'ok'
     elsewhere = cases('hardened', table, 'address: ffffffff82a0b0c0', 'address: 10')
     yield 'read-only-elsewhere', elsewhere[f'hardened.{table}'] != 'ok'
     other = cases('hardened', text='[    1.7]', instead='[    1.7] Oops: another\n[    1.7]')
