@@ -209,7 +209,7 @@ def apply():
                          os.path.join(stage, path))
         for patch in patches:
             # git apply knows no fuzz; an offset means another kernel, and is named.
-            # In a patch for more than one of them it means nothing.
+            # In a patch for more than one of them, or for one of our files, it means nothing.
             run = subprocess.run(
                 ['git', 'apply', '--verbose', os.path.join(TOP, patch)], cwd=stage,
                 env={**os.environ, 'GIT_CEILING_DIRECTORIES': BUILD},
@@ -217,8 +217,9 @@ def apply():
             if run.returncode:
                 where = re.findall(r'^error: (?:patch failed: )?(.*)', run.stderr, re.M)
                 die(f'{patch} does not apply: {" / ".join(where[-2:])}')
+            own = os.path.dirname(patch) == PATCHES and patched.intersection(touched(patch))
             for line in run.stderr.splitlines():
-                if 'offset' in line and os.path.dirname(patch) == PATCHES:
+                if own and 'offset' in line:
                     print(f'{patch}: {line}')
         before = listed('patched.list')
         record('patched.list', before | patched)
