@@ -44,7 +44,10 @@ int proc_rare_douintvec(const struct ctl_table *table, int write, void *buffer, 
 int proc_rare_dointvec_minmax(const struct ctl_table *table, int write, void *buffer,
 			      size_t *lenp, loff_t *ppos);
 #else
-#define rare_sysctl_check(table)		do { } while (0)
+static inline void rare_sysctl_check(const struct ctl_table *table)
+{
+}
+
 #define proc_rare_dostring		proc_dostring
 #define proc_rare_dobool		proc_dobool
 #define proc_rare_dointvec		proc_dointvec

@@ -87,7 +87,7 @@ static __wr_rare_type struct {
 	u64 exchanged __aligned(16);
 	u64 or_and __aligned(16);
 	DECLARE_BITMAP(bits, CONTEXTS * DESKS) __aligned(16);
-} shared __wr_rare;
+} common __wr_rare;
 
 /* Each of the tasks has two entries, which take turns in both lists. */
 struct entry {
@@ -232,28 +232,28 @@ static void write_shared(enum context context, unsigned int id)
 	unsigned int nr = context * DESKS + id;
 	u64 in = hash_64(hand->rounds, 64) ^ nr, old, seen;
 
-	rare_fetch_add(shared.sum8, 1);
-	rare_fetch_add(shared.sum16, 1);
-	rare_fetch_add(shared.sum32, 1);
-	rare_fetch_add(shared.sum64, 1);
+	rare_fetch_add(common.sum8, 1);
+	rare_fetch_add(common.sum16, 1);
+	rare_fetch_add(common.sum32, 1);
+	rare_fetch_add(common.sum64, 1);
 	rare_fetch_add(rare_write_probe, 1);
 
-	seen = shared.compared;
+	seen = common.compared;
 	do {
 		old = seen;
-		seen = rare_cmpxchg(shared.compared, old, old + 1);
+		seen = rare_cmpxchg(common.compared, old, old + 1);
 		hand->windows++;
 	} while (seen != old);
 
 	hand->in += in;
-	hand->out += rare_xchg(shared.exchanged, in);
+	hand->out += rare_xchg(common.exchanged, in);
 
 	if (hand->set) {
-		expect(hand, rare_clear_bit(nr, shared.bits));
-		expect(hand, rare_fetch_and(shared.or_and, ~BIT_ULL(nr)) & BIT_ULL(nr));
+		expect(hand, rare_clear_bit(nr, common.bits));
+		expect(hand, rare_fetch_and(common.or_and, ~BIT_ULL(nr)) & BIT_ULL(nr));
 	} else {
-		expect(hand, !rare_set_bit(nr, shared.bits));
-		expect(hand, !(rare_fetch_or(shared.or_and, BIT_ULL(nr)) & BIT_ULL(nr)));
+		expect(hand, !rare_set_bit(nr, common.bits));
+		expect(hand, !(rare_fetch_or(common.or_and, BIT_ULL(nr)) & BIT_ULL(nr)));
 	}
 	hand->set = !hand->set;
 	hand->windows += 8;
@@ -421,13 +421,13 @@ static void read_whole(struct reader *reader, __wr_rare_type struct desk *desk)
 static void read_desk(struct reader *reader, enum context context, unsigned int id)
 {
 	__wr_rare_type struct desk *desk = &desks[context][id];
-	u64 *last = &reader->second[context][id], second, v64 = desk->v64;
-	u32 v32 = desk->v32;
-	u16 v16 = desk->v16;
+	u64 *last = &reader->second[context][id], second, now64 = desk->v64;
+	u32 now32 = desk->v32;
+	u16 now16 = desk->v16;
 
-	reader->torn += v16 != (u16)repeated(v16);
-	reader->torn += v32 != (u32)repeated(v32);
-	reader->torn += v64 != repeated(v64);
+	reader->torn += now16 != (u16)repeated(now16);
+	reader->torn += now32 != (u32)repeated(now32);
+	reader->torn += now64 != repeated(now64);
 
 	second = smp_load_acquire(&desk->second); /* pairs with rare_write_release() */
 	reader->stale += desk->first < second || second < *last;
@@ -714,7 +714,7 @@ DEFINE_SHOW_ATTRIBUTE(counters);
 /* What all have written together, now that nobody does any more. */
 static void sum_up(void)
 {
-	u64 sum = 0, balance = shared.exchanged, on_lists = 0, found = 0;
+	u64 sum = 0, balance = common.exchanged, on_lists = 0, found = 0;
 	const struct entry *entry;
 	bool set;
 
@@ -724,16 +724,16 @@ static void sum_up(void)
 
 			sum += hand->rounds;
 			balance += hand->out - hand->in;
-			set = test_bit(context * DESKS + i, rare_ptr(shared.bits));
+			set = test_bit(context * DESKS + i, rare_ptr(common.bits));
 			wrong_sums += set != hand->set;
 		}
 	}
-	wrong_sums += shared.sum8 != (u8)sum;
-	wrong_sums += shared.sum16 != (u16)sum;
-	wrong_sums += shared.sum32 != (u32)sum;
-	wrong_sums += shared.sum64 != sum;
-	wrong_sums += shared.compared != sum;
-	wrong_sums += shared.or_and != *rare_ptr(shared.bits);
+	wrong_sums += common.sum8 != (u8)sum;
+	wrong_sums += common.sum16 != (u16)sum;
+	wrong_sums += common.sum32 != (u32)sum;
+	wrong_sums += common.sum64 != sum;
+	wrong_sums += common.compared != sum;
+	wrong_sums += common.or_and != *rare_ptr(common.bits);
 	wrong_sums += balance != 0;
 	wrong_sums += rare_write_probe != probe_before + sum;
 

@@ -24,7 +24,7 @@ NO_LINEAR_MAP = 'rodata=on' if KERNEL == '6.12' else 'rodata=noalias'
 QUICK = {
     'x86_64-qemu64': Scenario('x86_64', 'test', 'qemu64', ''),
     'x86_64-qemu64-pti': Scenario('x86_64', 'test', 'qemu64', 'pti=on'),
-    'x86_64-max-4level': Scenario('x86_64', 'test', 'max', 'no5lvl rare_write=reprot'),
+    'x86_64-max-4level': Scenario('x86_64', 'test', 'max', 'no5lvl rare_write=reports'),
     'x86_64-max-5level': Scenario('x86_64', 'test', 'max', ''),
     'x86_64-rodata-off': Scenario('x86_64', 'test', 'max', 'rodata=off'),
     # prod.config with the benchmark, since that is built anyway.
@@ -211,7 +211,7 @@ REPORTED = {
                     r'is 89 77 66 55 44 33 22 11\n',
 }
 PROOF.update({name: REPORTED for name in REPORT})
-PROOF['x86_64-max-4level'] = {'boot.wrong-mode': 'rare_write=reprot is neither enforce nor report'}
+PROOF['x86_64-max-4level'] = {'boot.wrong-mode': 'rare_write=reports is neither enforce nor report'}
 
 # How often each CPU but the first goes off and on while others write.
 CYCLES = {'x86_64-max-5level': 70, 'arm64-max': 70}
