@@ -792,7 +792,8 @@ static void published_in_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ready, MESSAGES);
 	KUNIT_EXPECT_EQ(test, early, 0);
 	KUNIT_EXPECT_EQ(test, back, 0);
-	KUNIT_EXPECT_GT(test, changes, 100);
+	/* It did look in between, on however busy a machine. */
+	KUNIT_EXPECT_GT(test, changes, 10);
 }
 
 /* Faults inside, P8: what traces the code in a window runs in the window. */

@@ -43,7 +43,9 @@ def run(arch):
     obj = object_folder(arch, 'test')
     starver = Starver(arch, obj)
     starver.start()
-    boot = vm.boot(arch, obj, f'starve-{arch}', [], {}, smp=2, timeout=120, append='nokaslr',
+    # On arm64 it is before there is a console.
+    boot = vm.boot(arch, obj, f'starve-{arch}', [], {}, smp=2, timeout=120,
+                   append='nokaslr earlycon' if arch == 'arm64' else 'nokaslr',
                    extra=starver.options)
     starver.join(10)
     before, *after = re.split(PANIC, boot.text)
