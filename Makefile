@@ -19,6 +19,7 @@ help:
 	@echo '  make demo  [ARCH=x86_64|arm64]   build, boot, and show the sample: both without ARCH'
 	@echo '  make check [ARCH=...]            all tests; ends with N passed, N failed, N skipped'
 	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, cost-*, lint'
+	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '  make check-full [ARCH=...] [ONLY=pattern]'
 	@echo '                                   under every condition: hours, but it resumes'
 	@echo '  make lint                        checkpatch, kernel-doc, sparse, W=1, coccinelle and more'

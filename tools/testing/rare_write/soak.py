@@ -9,8 +9,8 @@ import re
 import check
 import check_soak
 import tree
-from check_full import first_line
-from common import ARCHES, SRC, TOP, choose, die, script
+from common import ARCHES, TOP, choose, die, script
+from conditions import first_line, kernel_version
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-soak.csv')
 
@@ -31,11 +31,6 @@ class Progress:
         for line in lines:
             if found := re.search(r'rare_write_soak: (minutes .*)', line):
                 print(f'{self.arch:7} {found[1].strip()}', flush=True)
-
-
-def kernel_version():
-    with open(os.path.join(SRC, 'Makefile')) as file:
-        return '.'.join(re.findall(r'^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)', file.read(), re.M))
 
 
 def soak(arch, minutes, rows):

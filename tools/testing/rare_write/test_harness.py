@@ -22,6 +22,7 @@ import bench_system
 import check_full
 import check_lint
 import check_static
+import conditions
 import coverage
 import exploit
 import htmldocs
@@ -359,6 +360,30 @@ def memory(toy):
                           check_full.remembered('lint', None, scenario) and len(runs) == 3)
 
 
+def table(toy):
+    """The table of conditions: (name, did it go as it should)."""
+    path = os.path.join(toy.folder, 'conditions.csv')
+
+    def cells(results, version='6.12.7'):
+        """The line of one scenario, after one more run."""
+        with mock.patch.object(conditions, 'TABLE', path), \
+                mock.patch.object(conditions, 'first_line', lambda *_: 'tool'), \
+                mock.patch.object(conditions, 'kernel_version', lambda: version):
+            conditions.write_table(results)
+        with open(path) as file:
+            return next(line for line in file if line.startswith('x86_64-max-5level,'))
+
+    yield 'nothing-yet', cells({}).count('not run yet') == 7
+    base = {'rare_write.a': 'ok', 'rare_write.b': 'skipped: so', 'kselftest.a': 'failed: bad'}
+    line = cells({'x86_64-max-5level': base})
+    yield 'counted', '"1 passed, 1 skipped: so"' in line and ',1 FAILED,' in line
+    yield 'attacks-not-yet', line.count('not run yet') == 1 and 'not in this kernel' in line
+    yield 'stays', cells({'x86_64-off': {}}) == line
+    yield 'attacks', ',2 passed,' in cells({'x86_64-max-5level-attack': {'deputy.a': 'ok',
+                                                                         'deputy.b': 'ok'}})
+    yield 'other-kernel', cells({}, '6.12.8').count('not run yet') == 7
+
+
 def system(toy):
     """What bench_system.py makes of figures: (name, did it go as it should)."""
     def verdict(old, new):
@@ -668,8 +693,8 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, system, series, kernels, static, exploits,
-                     knobs, traces):
+        for part in (trees, builds, runs, lint, memory, table, system, series, kernels, static,
+                     exploits, knobs, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The table of conditions: what each suite did on each machine, for the documentation."""
+import csv
+import os
+import re
+import subprocess
+
+from common import KERNEL, KERNELS, SRC, TOP
+from scenarios import SCENARIOS
+
+TABLE = os.path.join(TOP, 'Documentation/security/rare-write-conditions.csv')
+
+# What the columns of the table are: title, and which cases count.
+COLUMNS = (
+    ('interface', r'(second-kernel\.)?rare_write\.'),
+    ('misuse', r'(second-kernel\.)?(misuse_is_fatal|rare_write_misuse)\.'),
+    ('protection', r'(second-kernel\.)?rare_write_protect\.'),
+    ('attacks', r'(rare_write_attack|direct_by_helper|deputy)\.'),
+    ('kselftest', r'kselftest\.'),
+    ('LKDTM', r'lkdtm\.'),
+    ('console, steps, the rest', ''),
+)
+
+
+def first_line(*argv):
+    return subprocess.check_output(argv, text=True).splitlines()[0]
+
+
+def cell(cases):
+    """What a suite did: how many passed, and why others were skipped."""
+    states = list(cases.values())
+    failed = sum(state.startswith('failed') for state in states)
+    skipped = {state[9:] for state in states if state.startswith('skipped')}
+    text = [f'{states.count("ok")} passed'] if 'ok' in states else []
+    text += [f'{failed} FAILED'] if failed else []
+    text += [f'{sum(s.startswith("skipped") for s in states)} skipped: {"; ".join(sorted(skipped))}'
+             ] if skipped else []
+    return ', '.join(text)
+
+
+def row(name, results, old):
+    """A line of the table: from what ran now, else from the old line. No cell is empty.
+
+    The attacks on a machine are a boot of their own, but no condition of their own.
+    """
+    what, attack = SCENARIOS[name], f'{name}-attack'
+    cases = {**results.get(name, {}), **results.get(attack, {})}
+    cells = []
+    for i, (title, pattern) in enumerate(COLUMNS):
+        mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
+        boot = attack if title == 'attacks' and attack in SCENARIOS else name
+        cells.append(cell(mine) or ('not in this kernel' if boot in results else
+                                    old[i] if old else 'not run yet'))
+    machine = ', '.join(filter(None, (what.cpu, f'{what.smp} CPUs', what.machine, what.append)))
+    return [name, f'{what.config}, {what.toolchain}', machine, *cells]
+
+
+def kernel_version():
+    with open(os.path.join(SRC, 'Makefile')) as file:
+        return '.'.join(re.findall(r'^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)', file.read(), re.M))
+
+
+def write_table(results):
+    """Renew the cells of what ran; the others stay if the kernel and the tools are the same."""
+    if KERNEL != KERNELS[0]:
+        return
+    made = ['made with', f'Linux {kernel_version()}', '; '.join(
+        (first_line('clang-19', '--version'), first_line('qemu-system-x86_64', '--version'))),
+        *('' for _ in COLUMNS)]
+    old = {}
+    if os.path.isfile(TABLE):
+        with open(TABLE, newline='') as file:
+            _, *rows = csv.reader(file)
+        if made in rows:
+            old = {cells[0]: cells[3:] for cells in rows}
+    with open(TABLE, 'w', newline='') as file:
+        out = csv.writer(file, lineterminator='\n')
+        out.writerow(['condition', 'kernel', 'machine', *(title for title, _ in COLUMNS)])
+        out.writerows(row(name, results, old.get(name)) for name in SCENARIOS
+                      if not name.endswith('-attack'))
+        out.writerow(made)
