@@ -438,7 +438,7 @@ static struct kunit_suite list_suite = {
 	.test_cases = list_cases,
 };
 
-#ifdef CONFIG_RARE_WRITE
+#if defined(CONFIG_RARE_WRITE) && defined(MODULE)
 
 /* What an attacker has: memory of his own making, and the arenas as they were. */
 static struct item forged;
@@ -780,7 +780,7 @@ kunit_test_suites(&list_suite, &misuse_suite);
 
 kunit_test_suite(list_suite);
 
-#endif /* CONFIG_RARE_WRITE */
+#endif /* CONFIG_RARE_WRITE && MODULE */
 
 MODULE_DESCRIPTION("KUnit tests for write-rare lists");
 MODULE_LICENSE("GPL");

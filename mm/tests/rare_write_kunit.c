@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests for rare_write(), as a module: what is built in would run before
- * the kernel makes its data read-only.
+ * KUnit tests for rare_write(), all of them as a module: what is built in runs
+ * before the kernel makes its data read-only, and is the first suite alone.
  *
  *   rare_write          the interface; also with CONFIG_RARE_WRITE=n
  *   rare_write_misuse   what must end in BUG(), and what follows from that
@@ -385,7 +385,7 @@ static struct kunit_suite api_suite = {
 	.test_cases = api_cases,
 };
 
-#ifdef CONFIG_RARE_WRITE
+#if defined(CONFIG_RARE_WRITE) && defined(MODULE)
 
 #include "rare_write_test.h"
 
@@ -1477,7 +1477,7 @@ kunit_test_suites(&api_suite, &misuse_suite, &stray_suite);
 
 kunit_test_suite(api_suite);
 
-#endif /* CONFIG_RARE_WRITE */
+#endif /* CONFIG_RARE_WRITE && MODULE */
 
 MODULE_DESCRIPTION("KUnit tests for rare_write()");
 MODULE_LICENSE("GPL");

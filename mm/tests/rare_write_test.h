@@ -26,7 +26,7 @@ static inline int until_stopped(void)
 	return 0;
 }
 
-#ifdef CONFIG_RARE_WRITE
+#if defined(CONFIG_RARE_WRITE) && defined(MODULE)
 
 /* The first address behind the write-rare region of the kernel. */
 static inline unsigned long region_end(void)
@@ -278,6 +278,6 @@ static inline int skip_unprotected(struct kunit *test)
 }
 #endif
 
-#endif /* CONFIG_RARE_WRITE */
+#endif /* CONFIG_RARE_WRITE && MODULE */
 
 #endif /* _MM_TESTS_RARE_WRITE_TEST_H */
