@@ -27,7 +27,7 @@ import test_console
 import test_harness
 import tree
 import vm
-from common import (ARCHES, BUILD, CONVERTED, KERNEL, KERNELS, SRC, STOPPED, Step, choose, die,
+from common import (ARCHES, BUILD, CONVERTED, KERNEL, KERNELS, MAIN, SRC, STOPPED, Step, choose, die,
                     script)
 from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS,
                        SECOND_MODULES, SECOND_STEPS, SECOND_SUITES, expected, plan, skips)
@@ -199,16 +199,15 @@ def tables(arches, only, full):
     found = [('console', (), test_console.run), ('harness', (), test_harness.run),
              ('lint', (), check_lint.run)]
     for arch in arches:
-        test = ((arch, 'test', 'clang'),)
+        main, bench = ((arch, MAIN, 'clang'),), ((arch, 'bench', 'clang'),)
         # In this order: the second is made from the first.
         both = ((arch, 'hardened', 'clang'), (arch, 'exposed', 'clang'))
-        found += [(f'readers-{arch}', test, functools.partial(check_readers.run, arch)),
-                  (f'compile-{arch}', test, functools.partial(check_compile.run, arch)),
-                  (f'run-{arch}', test, functools.partial(check_run.run, arch)),
-                  (f'starve-{arch}', test, functools.partial(check_starve.run, arch)),
-                  (f'soak-{arch}', test, functools.partial(check_soak.run, arch)),
-                  (f'cost-{arch}', ((arch, 'bench', 'clang'),),
-                   functools.partial(check_cost.run, arch)),
+        found += [(f'compile-{arch}', main, functools.partial(check_compile.run, arch)),
+                  (f'run-{arch}', main, functools.partial(check_run.run, arch)),
+                  (f'starve-{arch}', main, functools.partial(check_starve.run, arch)),
+                  (f'soak-{arch}', main, functools.partial(check_soak.run, arch)),
+                  (f'readers-{arch}', bench, functools.partial(check_readers.run, arch)),
+                  (f'cost-{arch}', bench, functools.partial(check_cost.run, arch)),
                   (f'exploit-{arch}', both, functools.partial(exploit.run, arch)),
                   (f'sysctl-{arch}', both, functools.partial(sysctl.run, arch))]
     found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))

@@ -5,7 +5,7 @@ import re
 import shutil
 
 import build
-from common import BUILD, HERE, KERNEL, captured, object_folder
+from common import BUILD, HERE, KERNEL, MAIN, captured, object_folder
 
 
 def kbuild(arch, obj, folder):
@@ -30,7 +30,7 @@ def compile_case(command, where, case):
 
 def run(arch):
     """Return {case: 'ok' or 'failed...'}."""
-    obj = object_folder(arch, 'test')
+    obj = object_folder(arch, MAIN)
     folder = os.path.join(BUILD, f'{arch}-misuse')
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)

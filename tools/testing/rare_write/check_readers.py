@@ -16,7 +16,7 @@ import build
 from common import BUILD, HERE, captured
 
 # What compiles the module: {name: (config, toolchain)}. Only headers are needed.
-LANES = {'clang': ('test', 'clang'), 'gcc': ('prod', 'gcc'), 'thinlto': ('lto', 'clang')}
+LANES = {'clang': ('bench', 'clang'), 'gcc': ('prod', 'gcc'), 'thinlto': ('lto', 'clang')}
 FILES = ('define.c', 'use.c', 'readers.h')
 KINDS = ('scalar', 'member', 'element', 'pointer')
 READERS = [f'{where}_{kind}' for where in ('reads_static', 'reads_extern_here',

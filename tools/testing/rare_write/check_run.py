@@ -15,7 +15,7 @@ import termios
 import time
 
 import build
-from common import BUILD, HERE, TOP, captured, child, object_folder
+from common import BUILD, HERE, MAIN, TOP, captured, child, object_folder
 
 BOOT_S = 120
 SCRIPT = '''uname -m
@@ -33,7 +33,7 @@ def environment(arch, **kwargs):
     """As make has it, without what make check was asked for."""
     env = {k: v for k, v in os.environ.items() if k not in (
         'MODULE', 'APPEND', 'CPU', 'SMP', 'ACCEL', 'ONLY', 'CONFIG', 'TOOLCHAIN')}
-    return {**env, 'ARCH': arch, **kwargs}
+    return {**env, 'ARCH': arch, 'CONFIG': MAIN, **kwargs}
 
 
 def make_run(arch, **kwargs):
@@ -148,7 +148,7 @@ def broken_module(arch):
     """A file that looks like a module for this kernel, and is none."""
     path = os.path.join(BUILD, f'{arch}-programs', 'broken.ko')
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(os.path.join(object_folder(arch, 'test'), 'include/generated/utsrelease.h')) as file:
+    with open(os.path.join(object_folder(arch, MAIN), 'include/generated/utsrelease.h')) as file:
         release = re.search(r'"(.*)"', file.read())[1]
     source = path[:-2] + 'c'
     with open(source, 'w') as file:
@@ -168,7 +168,7 @@ def one_error(result, why):
 
 def run(arch):
     """Return {case: 'ok' or 'failed...'}."""
-    howto = build.module(object_folder(arch, 'test'), 'rare_write_howto')
+    howto = build.module(object_folder(arch, MAIN), 'rare_write_howto')
     cases = {'run.cpu': one_error(make_run(arch, MODULE=howto, CPU='nonsense'),
                                   "QEMU failed: .*'nonsense'"),
              'run.module-fails': one_error(make_run(arch, MODULE=broken_module(arch)),

@@ -6,7 +6,7 @@ import re
 import build
 import console
 import vm
-from common import SRC, object_folder
+from common import MAIN, SRC, object_folder
 
 CPU, SMP = 'max', 4
 # For arm64, where a window masks all other NMIs. No BUG() is provoked, so that is no problem.
@@ -17,7 +17,7 @@ QUICK_S = 20
 
 def boot(arch, seconds, name, obj=None, **kwargs):
     """Boot a soak of so many seconds; return a Run."""
-    obj = obj or object_folder(arch, 'test')
+    obj = obj or object_folder(arch, MAIN)
     program = os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_soak.c')
     files = {f'/lib/{module}.ko': build.module(obj, module)
              for module in ('rare_write_soak', 'rare_write_howto')}

@@ -11,7 +11,7 @@ import threading
 
 import gdbstub
 import vm
-from common import object_folder
+from common import MAIN, object_folder
 
 ENOMEM = (-12) & (2**64 - 1)
 PANIC = r'Kernel panic - not syncing: rare_write: no memory for the boot CPU\'s page tables\n'
@@ -40,7 +40,7 @@ class Starver(threading.Thread):
 
 def run(arch):
     """Return {case: 'ok' or 'failed...'}."""
-    obj = object_folder(arch, 'test')
+    obj = object_folder(arch, MAIN)
     starver = Starver(arch, obj)
     starver.start()
     # On arm64 it is before there is a console.

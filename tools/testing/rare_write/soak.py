@@ -9,7 +9,7 @@ import re
 import check
 import check_soak
 import tree
-from common import ARCHES, TOP, choose, die, script
+from common import ARCHES, MAIN, TOP, choose, die, script
 from conditions import first_line, kernel_version
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-soak.csv')
@@ -40,7 +40,7 @@ def soak(arch, minutes, rows):
     counted = check_soak.numbers(run)
     bad = any(state != 'ok' for state in cases.values())
     machine = f'{check_soak.CPU}, {check_soak.SMP} CPUs {check_soak.APPEND[arch]}'.strip()
-    rows[arch] = [arch, machine, f'{kernel_version()}, test', minutes,
+    rows[arch] = [arch, machine, f'{kernel_version()}, {MAIN}', minutes,
                   *(counted.get(what, '-') for what in COUNTS), 'FAILED' if bad else 'ok',
                   first_line('qemu-system-x86_64', '--version').split()[3]]
     return cases
@@ -71,7 +71,7 @@ def main():
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
     tree.prepare()
     rows = {}
-    results = check.perform([(f'soak-{arch}', (arch, 'test', 'clang'),
+    results = check.perform([(f'soak-{arch}', (arch, MAIN, 'clang'),
                               functools.partial(soak, arch, int(minutes), rows))
                              for arch in arches])
     show(rows.values())
