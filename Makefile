@@ -25,7 +25,7 @@ help:
 	@echo '  make lint                        checkpatch, kernel-doc, sparse, W=1, coccinelle and more'
 	@echo '  make series                      the patches to send, with a cover letter: build/series'
 	@echo '  make series-check [ARCH=...] [BUILDS=0]'
-	@echo '                                   git am makes the same tree, and each patch builds'
+	@echo '                                   git am makes the same tree, and each patch boots'
 	@echo '  make series-try LINUX_SRC=folder what of it applies to another kernel, and what does not'
 	@echo '  make htmldocs                    the pages about it; a warning is an error'
 	@echo '  make attack [ARCH=...]           of these, all attacks on write-rare data'

@@ -4,9 +4,10 @@
 
 It is applied with git am to the whole pristine tree, and the result is compared
 with the tree that make kernel builds, file by file; the series uses no CONFIG_
-symbol that no Kconfig file defines. Then every patch is built, on
-its own and on both architectures, with all that the test kernel asks for and is
-there yet. What was built is noted and not built again: it can be interrupted.
+symbol that no Kconfig file defines. Then every patch is built and booted, on
+its own and on both architectures, with all that the test kernel, or later the
+hardened one, asks for and is there yet. It takes hours; what was done is noted
+and not done again: it can be interrupted.
 
 	make series-check [ARCH=...] [BUILDS=0]
 """
@@ -18,6 +19,7 @@ import sys
 import build
 import series
 import tree
+import vm
 from common import (ARCHES, BUILD, SRC, Step, captured, choose, die, logged, script,
                     write_whole)
 
@@ -80,9 +82,14 @@ def symbols():
         die(f'checkkconfigsymbols.py says: {" / ".join(output.split()[:8]) or status}')
 
 
-def configure(arch, obj):
-    """Configure with all of the test kernel that is there yet; return what was not."""
-    want = build.wanted(build.fragments(arch, 'test'))
+def text(path):
+    with open(os.path.join(EACH, path)) as file:
+        return file.read()
+
+
+def configure(arch, config, obj):
+    """Configure with all of a kernel that is there yet; return what is asked for, and lacks."""
+    want = build.wanted(build.fragments(arch, config))
     os.makedirs(obj, exist_ok=True)
     allconfig = os.path.join(obj, '.allconfig')
     write_whole(allconfig, ''.join(f'{k}={v}\n' for k, v in sorted(want.items())))
@@ -90,32 +97,43 @@ def configure(arch, obj):
            [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'],
            f'series-config-{arch}.log', 'configuring', env=build.environment())
     have = build.wanted([os.path.join(obj, '.config')])
-    return {symbol for symbol, value in want.items() if have.get(symbol, 'n') != value}
+    return want, {symbol for symbol, value in want.items() if have.get(symbol, 'n') != value}
 
 
-def may_lack(arch):
+def may_lack(arch, want):
     """The symbols that this tree cannot have yet: not written, or without architecture."""
-    kconfigs = ('mm/Kconfig', 'mm/Kconfig.debug', 'samples/Kconfig')
-    text = ''.join(open(os.path.join(EACH, path)).read() for path in kconfigs)
-    ours = {'RARE_WRITE', 'RARE_WRITE_DEBUG', 'RARE_WRITE_KUNIT_TEST', 'SAMPLE_RARE_WRITE'}
-    lacks = {name for name in ours if not re.search(rf'^config {name}$', text, re.M)}
+    kconfigs = ''.join(text(path) for path in ('mm/Kconfig', 'mm/Kconfig.debug', 'samples/Kconfig'))
+    ours = {symbol for symbol, value in want.items() if '_RARE_' in symbol and value != 'n'}
+    lacks = {symbol for symbol in ours
+             if not re.search(rf'^config {symbol.removeprefix("CONFIG_")}$', kconfigs, re.M)}
     folder = {'x86_64': 'x86'}.get(arch, arch)
-    with open(os.path.join(EACH, f'arch/{folder}/Kconfig')) as file:
-        if 'select HAVE_ARCH_RARE_WRITE' not in file.read():
-            lacks |= {'RARE_WRITE', 'RARE_WRITE_DEBUG'}
-    return {f'CONFIG_{name}' for name in lacks}
+    if 'select HAVE_ARCH_RARE_WRITE' not in text(f'arch/{folder}/Kconfig'):
+        lacks |= ours & {'CONFIG_RARE_WRITE', 'CONFIG_RARE_WRITE_DEBUG', 'CONFIG_RARE_WRITE_AUDIT'}
+    return lacks
 
 
 def build_one(arch, name):
-    """Build one kernel in the tree as it is now."""
-    obj = os.path.join(series.FOLDER, f'{arch}-test-clang')
-    lacks, may = configure(arch, obj), may_lack(arch)
+    """Build one kernel in the tree as it is now, and boot it.
+
+    From where the kernel's own data can be write-rare, it is, and what hardens the
+    kernel is on: the patches that come then change what the test kernel does not have.
+    """
+    config = 'hardened' if '\nconfig RARE_WRITE_CORE\n' in text('mm/Kconfig') else 'test'
+    obj = os.path.join(series.FOLDER, f'{arch}-{config}-clang')
+    want, lacks = configure(arch, config, obj)
+    may = may_lack(arch, want)
     if lacks != may:
         die(f'{arch} {name}: the configuration lacks {" ".join(sorted(lacks)) or "nothing"}, '
             f'expected is: {" ".join(sorted(may)) or "nothing"}')
     with Step(f'building {arch} {name}'):
-        logged(build.make_args(arch, 'clang', obj, EACH) + [ARCHES[arch]['target'], 'modules'],
+        logged(build.make_args(arch, 'clang', obj, EACH) +
+               [ARCHES[arch]['target'], 'modules', 'headers'],
                f'series-build-{arch}.log', f'{arch} {name}: the build', env=build.environment())
+    # For init, and not from the other tree: these objects belong to this one.
+    write_whole(os.path.join(obj, 'usr/include/.complete'), '')
+    run = vm.boot(arch, obj, f'series-{arch}', ['cat /proc/version '], {})
+    if problems := run.problems():
+        die(f'{arch} {name} does not boot: {problems[0]} (console: {os.path.relpath(run.log)})')
 
 
 def build_each(arches, names, commits):
@@ -135,7 +153,7 @@ def build_each(arches, names, commits):
             build_one(arch, name)
             with open(BUILT, 'a') as file:
                 file.write(f'{arch} {content}\n')
-            print(f'  {arch} {name}: built', flush=True)
+            print(f'  {arch} {name}: boots', flush=True)
 
 
 def main():
@@ -155,7 +173,7 @@ def main():
     if os.environ.get('BUILDS') == '0':
         return
     build_each(arches, names, commits)
-    print(f'each of {len(names)} patches builds: {" ".join(arches)}')
+    print(f'each of {len(names)} patches builds and boots: {" ".join(arches)}')
 
 
 if __name__ == '__main__':
