@@ -8,7 +8,7 @@ packages=(
 	make git perl flex bison bc rsync kmod python3 xz-utils libelf-dev libssl-dev
 	gcc libc6-dev clang-19 lld-19 llvm-19 ccache
 	qemu-system-x86 qemu-system-arm
-	bochs bochs-term grub-common grub-pc-bin xorriso mtools
+	bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso mtools
 )
 # Somebody's own kernel source makes Debian's unnecessary. That of another kernel than
 # 6.12 is not for this release of Debian, and fetch.py gets it: see there.
