@@ -22,6 +22,19 @@ DENY = (
 BEGIN = re.compile(r'rare_write-expect-begin: (\S+) /(.*)/$')
 END = re.compile(r'rare_write-expect-end: (\S+)')
 
+INT3 = re.compile(r'Oops: int3: .*\n(?:.*\n){0,5}?.*Code: (?:[0-9a-f]{2} )*([0-9a-f]{2}) <')
+
+
+def stale_code(text):
+    """Did x86 die of an int3 that was not in memory when it looked?
+
+    The kernel puts one there while it changes code, and takes it away when all CPUs have
+    seen that. QEMU before 8.1 may translate code while another CPU writes it, and keep the
+    result. An int3 that somebody ran into is still there: the byte before the address is 0xcc.
+    """
+    found = INT3.search(text)
+    return bool(found) and found[1] != 'cc'
+
 
 def splats(text, deny=DENY):
     """Everything on the console that should not be there."""

@@ -88,12 +88,8 @@ def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append=''
         '-append', f'console={qemu["tty"]} panic=-1 printk.devkmsg=on {append}', *extra], base
 
 
-def boot(arch, obj, name, plan, files, timeout=300, echo=None, **kwargs):
-    """Boot obj's kernel with files in its initramfs; return a Run.
-
-    echo is a function that gets what the console shows as it comes.
-    """
-    argv, base = machine(arch, obj, name, plan, files, **kwargs)
+def once(argv, base, timeout, echo):
+    """Run a machine until it ends; return a Run."""
     log = base + '.console'
     end = time.monotonic() + timeout
     timed_out = False
@@ -110,6 +106,22 @@ def boot(arch, obj, name, plan, files, timeout=300, echo=None, **kwargs):
     if echo:
         show(log, shown, echo)
     return read(base, timed_out, process.returncode)
+
+
+def boot(arch, obj, name, plan, files, timeout=300, echo=None, **kwargs):
+    """Boot obj's kernel with files in its initramfs; return a Run.
+
+    echo is a function that gets what the console shows as it comes. A machine that dies of
+    code which was not there is started once more: the first console is kept.
+    """
+    for again in (False, True):
+        argv, base = machine(arch, obj, name, plan, files, **kwargs)
+        run = once(argv, base, timeout, echo)
+        if again or not console.stale_code(run.text):
+            return run
+        os.rename(run.log, base + '.stale-code')
+        print(f'{name}: QEMU executed an int3 that memory did not have: started once more, '
+              f'see build/results/{name}.stale-code', flush=True)
 
 
 def show(log, start, echo):
