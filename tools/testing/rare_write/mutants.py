@@ -10,6 +10,7 @@ Each file in mutants/ is a patch to the patched kernel tree, under a header:
         Build: module           the window is inlined into the test: build that alone
         Killed-by: suite.case   or console, kselftest, soak, compile.case, symbols.gadgets,
                                 boot.line, or core: what the hardened kernel converts
+        Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  if it is not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
         Append: rodata=on       likewise, to the kernel's command line
@@ -33,7 +34,7 @@ import console
 import scenarios
 import tree
 import vm
-from common import ARCHES, BUILD, HERE, SRC, Step, choose, die, logged, object_folder, script
+from common import ARCHES, BUILD, HERE, KERNEL, SRC, Step, choose, die, logged, object_folder, script
 
 FOLDER = os.path.join(HERE, 'mutants')
 
@@ -45,10 +46,11 @@ class Mutant:
         with open(os.path.join(FOLDER, name)) as file:
             head, self.patch = file.read().split('\n---\n', 1)
         fields = dict(re.findall(
-            r'^(Arch|Build|Killed-by|Scenario|CPU|Append|Params): (.*)$', head, re.M))
+            r'^(Arch|Build|Killed-by|Kernel|Scenario|CPU|Append|Params): (.*)$', head, re.M))
         self.name = name.removesuffix('.patch')
         self.what = head.split('\n')[0]
         self.arches = fields['Arch'].split()
+        self.kernels = fields.get('Kernel', KERNEL).split()
         self.build = choose('Build', fields['Build'], ('module', 'kernel'))
         self.killer = fields['Killed-by']
         self.scenario = fields.get('Scenario', '')
@@ -146,6 +148,7 @@ def main():
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
     only = os.environ.get('ONLY')
     mutants = [Mutant(name) for name in sorted(os.listdir(FOLDER)) if not only or only in name]
+    mutants = [mutant for mutant in mutants if KERNEL in mutant.kernels]
     # What is built in full goes last: the others are inlined into a healthy kernel.
     mutants.sort(key=lambda m: (m.build == 'kernel', m.name))
     table = []
