@@ -128,8 +128,8 @@ static void become_user(void)
 	chmod("/tmp", 01777);
 	dup2(open("/proc/kallsyms", O_RDONLY), 0);
 	dup2(open("/dev/kmsg", O_WRONLY), 1);
-	if (my_syscall2(__NR_setgroups, 0, NULL) || my_syscall1(__NR_setgid, USER) ||
-	    my_syscall1(__NR_setuid, USER))
+	if (syscall(__NR_setgroups, 0, NULL) || syscall(__NR_setgid, USER) ||
+	    syscall(__NR_setuid, USER))
 		exit(126);
 }
 

@@ -53,19 +53,24 @@ static char *quoted(const char *text, int len)
 	return buf[which];
 }
 
+static int result(long of_syscall)
+{
+	return of_syscall < 0 ? -errno : of_syscall;
+}
+
 static int get(int fd, void *to, int size)
 {
-	return my_syscall3(__NR_read, fd, to, size);
+	return result(syscall(__NR_read, fd, to, size));
 }
 
 static int put(int fd, const void *from, int size)
 {
-	return my_syscall3(__NR_write, fd, from, size);
+	return result(syscall(__NR_write, fd, from, size));
 }
 
 static int open_as(const char *who, const char *path, int flags)
 {
-	int fd = my_syscall4(__NR_openat, AT_FDCWD, path, flags, 0);
+	int fd = result(syscall(__NR_openat, AT_FDCWD, path, flags, 0));
 
 	if (fd < 0)
 		say(who, " open ", flags == O_RDONLY ? "to read: " : "to write: ", itoa(fd), NULL);
@@ -154,7 +159,7 @@ static void without_rights(const char *who, const char *path, int uid)
 	int pid = fork();
 
 	if (!pid) {
-		if (my_syscall1(__NR_setuid, uid) || my_syscall2(__NR_capset, &header, none))
+		if (syscall(__NR_setuid, uid) || syscall(__NR_capset, &header, none))
 			say(who, " has all rights still", NULL);
 		read_back(who, path);
 		store(who, path, "1", 1);

@@ -20,14 +20,14 @@ static int sysctl;
 
 static int do_syscall(void)
 {
-	return my_syscall0(__NR_getppid) < 0;
+	return syscall(__NR_getppid) < 0;
 }
 
 static int do_open_close(void)
 {
-	int fd = sys_open("/plan", O_RDONLY, 0);
+	int fd = open("/plan", O_RDONLY);
 
-	return fd < 0 ? fd : sys_close(fd);
+	return fd < 0 ? fd : close(fd);
 }
 
 static int do_child(int program)
@@ -37,7 +37,7 @@ static int do_child(int program)
 
 	if (!pid) {
 		if (program)
-			sys_execve(self, argv, envp);
+			execve(self, argv, envp);
 		exit(program);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
@@ -57,12 +57,12 @@ static int do_exec(void)
 
 static int do_socket(int family, const void *addr, int len)
 {
-	int fd = my_syscall3(__NR_socket, family, SOCK_STREAM, 0), ret;
+	int fd = syscall(__NR_socket, family, SOCK_STREAM, 0), ret;
 
 	if (fd < 0)
-		return fd;
-	ret = my_syscall3(__NR_bind, fd, addr, len);
-	sys_close(fd);
+		return -errno;
+	ret = syscall(__NR_bind, fd, addr, len) ? -errno : 0;
+	close(fd);
 	return ret;
 }
 
@@ -84,7 +84,7 @@ static int do_inet(void)
 static int do_sysctl(void)
 {
 	char text[16];
-	int n = my_syscall4(__NR_pread64, sysctl, text, sizeof(text), 0);
+	int n = syscall(__NR_pread64, sysctl, text, sizeof(text), 0);
 
 	return n < 0 ? n : !n;
 }
@@ -109,7 +109,7 @@ static unsigned long now(void)
 {
 	struct timespec time;
 
-	my_syscall2(__NR_clock_gettime, CLOCK_MONOTONIC, &time);
+	syscall(__NR_clock_gettime, CLOCK_MONOTONIC, &time);
 	return time.tv_sec * 1000000000UL + time.tv_nsec;
 }
 
