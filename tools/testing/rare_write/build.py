@@ -11,8 +11,8 @@ import sys
 import threading
 
 import tree
-from common import (ARCHES, BUILD, CONFIGS, CONVERTED, HERE, KERNEL, KERNELS, NEAR, SRC, TOOLCHAINS,
-                    TOP, Step, choose, die, locked, logged, object_folder, script, write_whole)
+from common import (ARCHES, BUILD, CONFIGS, HERE, KERNEL, NEAR, SRC, TOOLCHAINS, TOP, Step, choose,
+                    die, locked, logged, object_folder, script, write_whole)
 
 # Several machines may be made ready at once.
 LOCK = threading.Lock()
@@ -144,9 +144,6 @@ def kernel(arch, config='test', toolchain='clang'):
     choose('ARCH', arch, ARCHES)
     choose('CONFIG', config, CONFIGS)
     choose('TOOLCHAIN', toolchain, TOOLCHAINS)
-    if config in CONVERTED and KERNEL != KERNELS[0]:
-        die(f'data of the kernel itself is write-rare in Linux {KERNELS[0]} only: '
-            f'there is no {config} kernel of {KERNEL}')
     tree.prepare()
     obj = object_folder(arch, config, toolchain)
     if config in NEAR:

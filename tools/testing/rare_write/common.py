@@ -52,13 +52,11 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('prod'
            'lint': ('test', 'bench'),
            'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
            'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed')}
-# Those that need what is converted, which 6.12 alone is.
-CONVERTED = ('hardened', 'exposed')
 # Of these, the one that differs so little that its objects are a good start.
 NEAR = {'off': 'bench', 'cr0': 'bench', 'prod': 'bench', 'lifecycle': 'test', 'exposed': 'hardened'}
 # What the quick tier boots, as hardened as it gets and with all checks: there is no time for more
 # kernels. The smaller test kernel is for the demo, for mutants, and for what make check-full has.
-MAIN = 'hardened' if KERNEL == KERNELS[0] else 'test'
+MAIN = 'hardened'
 TOOLCHAINS = ('clang', 'gcc')
 
 

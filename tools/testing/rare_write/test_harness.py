@@ -436,8 +436,6 @@ def series(toy):
                     not patch.endswith(subprocess.check_output(['git', 'version'], text=True)[12:]))
     yield 'cover', b'A toy\n\nTo play with.\n' in first['0000-cover-letter.patch']
     yield 'kernel', refused(made(KERNEL='7.2'), 'KERNEL=7.2 is unknown')
-    yield 'converted', refused(toy.run('build.py', 'arm64', 'hardened', KERNEL='7.3'),
-                               'in Linux 6.12 only')
     for name, text, why in (
             ('file-in-no-topic', message + '0001-toy.patch\n', 'in none .*: include/linux/new.h'),
             ('patch-in-no-topic', message + 'include/linux/\n', 'in none .*: patches/6.12/0001-toy.patch'),
