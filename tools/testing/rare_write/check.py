@@ -180,7 +180,7 @@ def boot(name):
     obj = build.object_folder(arch, config, toolchain)
     steps, modules = plan(name)
     files = {**libraries(obj, modules), **programs(arch, obj, steps)}
-    how = {'cpu': cpu, 'append': append, 'timeout': 600, 'smp': smp}
+    how = {'cpu': cpu, 'append': append, 'timeout': 1200, 'smp': smp}
     if ends_as_another(steps):
         files['/kernel'] = os.path.join(obj, ARCHES[arch]['image'])
         files['/second'] = vm.pack(arch, obj, f'{name}-second', SECOND_STEPS,
