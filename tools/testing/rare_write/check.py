@@ -198,17 +198,19 @@ def tables(arches, only, full):
     found = [('console', (), test_console.run), ('harness', (), test_harness.run),
              ('lint', (), check_lint.run)]
     for arch in arches:
-        main, bench = ((arch, MAIN, 'clang'),), ((arch, 'bench', 'clang'),)
+        main = ((arch, MAIN, 'clang'),)
         # In this order: the second is made from the first.
         both = ((arch, 'hardened', 'clang'), (arch, 'exposed', 'clang'))
-        found += [(f'compile-{arch}', main, functools.partial(check_compile.run, arch)),
+        found += [(f'readers-{arch}', main, functools.partial(check_readers.run, arch)),
+                  (f'compile-{arch}', main, functools.partial(check_compile.run, arch)),
                   (f'run-{arch}', main, functools.partial(check_run.run, arch)),
                   (f'starve-{arch}', main, functools.partial(check_starve.run, arch)),
                   (f'soak-{arch}', main, functools.partial(check_soak.run, arch)),
-                  (f'readers-{arch}', bench, functools.partial(check_readers.run, arch)),
-                  (f'cost-{arch}', bench, functools.partial(check_cost.run, arch)),
                   (f'exploit-{arch}', both, functools.partial(exploit.run, arch)),
                   (f'sysctl-{arch}', both, functools.partial(sysctl.run, arch))]
+        if full or f'{arch}-prod' in QUICK:
+            found.append((f'cost-{arch}', ((arch, 'bench', 'clang'),),
+                          functools.partial(check_cost.run, arch)))
     found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
     return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]

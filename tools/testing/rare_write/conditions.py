@@ -49,7 +49,7 @@ def row(name, results, old):
     for i, (title, pattern) in enumerate(COLUMNS):
         mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
         boot = attack if title == 'attacks' and attack in SCENARIOS else name
-        cells.append(cell(mine) or ('not in this kernel' if boot in results else
+        cells.append(cell(mine) or ('not part of it' if boot in results else
                                     old[i] if old else 'not run yet'))
     machine = ', '.join(filter(None, (what.cpu, f'{what.smp} CPUs', what.machine, what.append)))
     return [name, f'{what.config}, {what.toolchain}', machine, *cells]
