@@ -41,8 +41,7 @@ QUICK = {
     'x86_64-bochs-pcid': Scenario('x86_64', MAIN, 'broadwell_ult', 'pti=on', smp=2),
     'x86_64-bochs-pcid-nopti': Scenario('x86_64', MAIN, 'broadwell_ult', 'pti=off', smp=2),
     'arm64-cortex-a57': Scenario('arm64', MAIN, 'cortex-a57', ''),
-    # The machine has tagged memory, too.
-    'arm64-max': Scenario('arm64', MAIN, 'max', '', machine='mte=on'),
+    'arm64-max': Scenario('arm64', MAIN, 'max', ''),
     'arm64-max-kpti': Scenario('arm64', MAIN, 'max', 'kpti=on'),
     # With pseudo-NMIs 6.12 leaves a CPU masked after any BUG() in a kernel thread,
     # window or not: none is provoked here.
@@ -95,7 +94,7 @@ FULL = {
     'arm64-kasan-mte': Scenario('arm64', 'hwtags', machine='mte=on'),
     'arm64-kcsan': Scenario('arm64', 'kcsan'),
     'arm64-cfi-scs-thinlto': Scenario('arm64', 'cfi'),
-    'arm64-exposed': Scenario('arm64', 'exposed', machine='mte=on'),
+    'arm64-exposed': Scenario('arm64', 'exposed'),
     'arm64-lifecycle': Scenario('arm64', 'lifecycle', append='maxcpus=2'),
 }
 
@@ -204,7 +203,6 @@ PROOF = {
         'kernel.init': r'mem auto-init: stack:all\(zero\), heap alloc:on',
         'kernel.lsm': LSMS,
         **more} for name, more in (('x86_64-max-5level', {}), ('arm64-max', {
-            'kernel.mte': 'kasan: KernelAddressSanitizer initialized \\(hw-tags',
             'kernel.bti': 'CPU features: detected: Branch Target Identification',
             'kernel.pac': 'CPU features: detected: Address authentication'}))},
     'x86_64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized'},
