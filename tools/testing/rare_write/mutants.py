@@ -110,7 +110,7 @@ def run(arch, obj, mutant):
         steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
         modules = ['rare_write_howto']
     elif mutant.killer == 'core':
-        steps, modules = scenarios.core(''), scenarios.CORE_MODULES
+        steps, modules = scenarios.core('')[:2], scenarios.CORE_MODULES
     elif mutant.killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:
@@ -119,7 +119,7 @@ def run(arch, obj, mutant):
     files.update(check.programs(arch, obj, steps))
     boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu,
                    timeout=60)
-    if f'init: step {steps[0]}' not in boot.text:
+    if f'init: step {steps[-1]}' not in boot.text:
         return 'did not come to the test'
     if mutant.scenario == 'begin-in-nmi':
         cases = check.judge_death(f'{arch}-begin-in-nmi', boot)
