@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/rare_write.h>
 #include <linux/rare_write_debug.h>
+#include <linux/smp.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #ifdef CONFIG_X86
@@ -56,6 +57,11 @@ static inline int call_and_survive(void *deadly)
 	return until_stopped();
 }
 
+static inline void answer(void *flag)
+{
+	WRITE_ONCE(*(bool *)flag, true);
+}
+
 /*
  * Have a kernel thread on @cpu call @func, which must be an oops: the console
  * has a line that matches @pattern then. Returns whether the thread died.
@@ -65,6 +71,7 @@ static inline bool dies(void (*func)(void *arg), void *arg, unsigned int cpu,
 {
 	struct deadly deadly = { func, arg };
 	struct task_struct *task;
+	static bool answered;	/* it may be late */
 	bool dead;
 
 	task = kthread_create_on_cpu(call_and_survive, &deadly, cpu, "rare_write_dies/%u");
@@ -77,8 +84,15 @@ static inline bool dies(void (*func)(void *arg), void *arg, unsigned int cpu,
 	for (int i = 0; i < 5000 && !READ_ONCE(task->exit_state); i++)
 		usleep_range(1000, 2000);
 	dead = READ_ONCE(task->exit_state);
-	/* The end of the oops is printed by the dying task; let it finish. */
+	/*
+	 * The end of the oops is printed by the dying task, and arm64 may have a warning
+	 * about it when the CPU is idle next, with interrupts off; let them finish.
+	 */
 	msleep(20);
+	answered = false;
+	smp_call_function_single(cpu, answer, &answered, 0);
+	for (int i = 0; i < 1000 && !READ_ONCE(answered); i++)
+		usleep_range(1000, 2000);
 	pr_info("rare_write-expect-end: %s\n", name);
 
 	if (!dead)
