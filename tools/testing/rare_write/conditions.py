@@ -44,11 +44,13 @@ def row(name, results, old):
     The attacks on a machine are a boot of their own, but no condition of their own.
     """
     what, attack = SCENARIOS[name], f'{name}-attack'
-    cases = {**results.get(name, {}), **results.get(attack, {})}
-    cells = []
+    cases, cells = dict(results.get(name, {})), []
     for i, (title, pattern) in enumerate(COLUMNS):
-        mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
-        boot = attack if title == 'attacks' and attack in SCENARIOS else name
+        if title == 'attacks' and attack in SCENARIOS:
+            boot, mine = attack, results.get(attack, {})
+        else:
+            boot = name
+            mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
         cells.append(cell(mine) or ('not part of it' if boot in results else
                                     old[i] if old else 'not run yet'))
     machine = ', '.join(filter(None, (what.cpu, f'{what.smp} CPUs', what.machine, what.append)))

@@ -71,7 +71,7 @@ def main():
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
     tree.prepare()
     rows = {}
-    results = check.perform([(f'soak-{arch}', (arch, MAIN, 'clang'),
+    results = check.perform([(f'soak-{arch}', ((arch, MAIN, 'clang'),),
                               functools.partial(soak, arch, int(minutes), rows))
                              for arch in arches])
     show(rows.values())
