@@ -57,9 +57,9 @@ static inline int call_and_survive(void *deadly)
 	return until_stopped();
 }
 
-static inline void answer(void *flag)
+static inline void answer(void *answered)
 {
-	WRITE_ONCE(*(bool *)flag, true);
+	WRITE_ONCE(*(bool *)answered, true);
 }
 
 /*
