@@ -57,11 +57,6 @@ static inline int call_and_survive(void *deadly)
 	return until_stopped();
 }
 
-static inline void answer(void *answered)
-{
-	WRITE_ONCE(*(bool *)answered, true);
-}
-
 /*
  * Have a kernel thread on @cpu call @func, which must be an oops: the console
  * has a line that matches @pattern then. Returns whether the thread died.
@@ -71,7 +66,6 @@ static inline bool dies(void (*func)(void *arg), void *arg, unsigned int cpu,
 {
 	struct deadly deadly = { func, arg };
 	struct task_struct *task;
-	static bool answered;	/* it may be late */
 	bool dead;
 
 	task = kthread_create_on_cpu(call_and_survive, &deadly, cpu, "rare_write_dies/%u");
@@ -89,10 +83,7 @@ static inline bool dies(void (*func)(void *arg), void *arg, unsigned int cpu,
 	 * about it when the CPU is idle next, with interrupts off; let them finish.
 	 */
 	msleep(20);
-	answered = false;
-	smp_call_function_single(cpu, answer, &answered, 0);
-	for (int i = 0; i < 1000 && !READ_ONCE(answered); i++)
-		usleep_range(1000, 2000);
+	kick_all_cpus_sync();
 	pr_info("rare_write-expect-end: %s\n", name);
 
 	if (!dead)
