@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import statistics
-import subprocess
 import sys
 import time
 
@@ -18,7 +17,7 @@ import bench_static
 import build
 import gdbstub
 import vm
-from common import ARCHES, BUILD, Step, choose, die, script
+from common import ARCHES, BUILD, Step, choose, die, first_line, script
 
 RESULTS = os.path.join(BUILD, 'results')
 MODULE = '/lib/rare_write_bench.ko'
@@ -185,9 +184,6 @@ def timed(arch, obj, accel):
 
 def about(arch, obj, got, accel):
     """What the results depend on."""
-    def first_line(*command):
-        return subprocess.check_output(command, text=True).splitlines()[0]
-
     qemu = vm.QEMU[arch]
     facts = {
         'kernel': got['about']['kernel'],

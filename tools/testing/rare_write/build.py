@@ -184,12 +184,12 @@ def module(obj, name):
     return None
 
 
-def user_headers(arch, obj):
+def user_headers(arch, obj, src=SRC):
     """The kernel's headers for programs: the machine has none for another architecture."""
     include = os.path.join(obj, 'usr', 'include')
     done = os.path.join(include, '.complete')
     if not os.path.isfile(done):
-        logged(make_args(arch, 'clang', obj) + ['headers'], f'headers-{arch}.log', 'make headers',
+        logged(make_args(arch, 'clang', obj, src) + ['headers'], f'headers-{arch}.log', 'make headers',
                env=environment())
         write_whole(done, '')
     return include

@@ -64,6 +64,11 @@ def object_folder(arch, config, toolchain='clang'):
     return os.path.join(BUILD, f'{arch}-{config}-{toolchain}')
 
 
+def first_line(*argv):
+    """The first line of what a program prints: usually its version."""
+    return subprocess.check_output(argv, text=True).splitlines()[0]
+
+
 def write_whole(path, text):
     """Write a file so that it is never seen half written."""
     tmp = f'{path}.{os.getpid()}.tmp'

@@ -3,9 +3,9 @@
 import csv
 import os
 import re
-import subprocess
 
-from common import KERNEL, KERNELS, SRC, TOP
+import tree
+from common import KERNEL, KERNELS, SRC, TOP, first_line
 from scenarios import SCENARIOS
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-conditions.csv')
@@ -20,10 +20,6 @@ COLUMNS = (
     ('LKDTM', r'lkdtm\.'),
     ('console, steps, the rest', ''),
 )
-
-
-def first_line(*argv):
-    return subprocess.check_output(argv, text=True).splitlines()[0]
 
 
 def cell(cases):
@@ -57,16 +53,11 @@ def row(name, results, old):
     return [name, f'{what.config}, {what.toolchain}', machine, *cells]
 
 
-def kernel_version():
-    with open(os.path.join(SRC, 'Makefile')) as file:
-        return '.'.join(re.findall(r'^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)', file.read(), re.M))
-
-
 def write_table(results):
     """Renew the cells of what ran; the others stay if the kernel and the tools are the same."""
     if KERNEL != KERNELS[0]:
         return
-    made = ['made with', f'Linux {kernel_version()}', '; '.join(
+    made = ['made with', f'Linux {tree.look(SRC)[0]}', '; '.join(
         (first_line('clang-19', '--version'), first_line('qemu-system-x86_64', '--version'))),
         *('' for _ in COLUMNS)]
     old = {}

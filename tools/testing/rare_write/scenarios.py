@@ -223,9 +223,22 @@ PROOF['x86_64-max-4level'] = {'boot.wrong-mode': 'rare_write=reports is neither 
 # How often each CPU but the first goes off and on while others write.
 CYCLES = {'x86_64-max-5level': 70, 'arm64-max': 70}
 
-# What each audit must say. With rodata=on it must find the modules' pages in the linear map.
 AUDIT_STEP = 'cat /sys/kernel/debug/rare_write/audit '
-AUDITS = {name: ['ok'] * (1 if '-bochs-' in name else 5) for name in ATTACKS}
+
+
+def attacks(name):
+    """The steps of the attacks: audits before, between and after all loading of modules."""
+    unloaded = '/sys/module/rare_write_attack/parameters/unloaded'
+    if '-bochs-' in name:
+        return ['insmod /lib/rare_write_attack.ko attempts=10000', AUDIT_STEP,
+                'rmmod rare_write_attack ']
+    return [AUDIT_STEP, 'insmod /lib/rare_write_attack.ko ', AUDIT_STEP,
+            'insmod /lib/rare_write_howto.ko ', AUDIT_STEP, 'rmmod rare_write_howto ',
+            AUDIT_STEP, f'write {unloaded} 1', 'rmmod rare_write_attack ', AUDIT_STEP]
+
+
+# What each audit must say. With rodata=on it must find the modules' pages in the linear map.
+AUDITS = {name: ['ok'] * attacks(name).count(AUDIT_STEP) for name in ATTACKS}
 AUDITS.update({name: ['ok'] for name in REPORT})
 AUDITS['arm64-max-rodata-on-attack'] = ['ok', 'FAILED', 'FAILED', 'FAILED', 'ok']
 PROOF.update({name: {**PROOF.get(name, {}), 'boot.audit': r'\] rare_write: audit: ok: \d+ pages'}
@@ -274,17 +287,6 @@ def expectations(name):
 SECOND_STEPS = ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ']
 SECOND_MODULES = ['rare_write_kunit']
 SECOND_SUITES = ('rare_write', 'misuse_is_fatal', 'rare_write_misuse', 'rare_write_protect')
-
-
-def attacks(name):
-    """The steps of the attacks: audits before, between and after all loading of modules."""
-    unloaded = '/sys/module/rare_write_attack/parameters/unloaded'
-    if '-bochs-' in name:
-        return ['insmod /lib/rare_write_attack.ko attempts=10000', AUDIT_STEP,
-                'rmmod rare_write_attack ']
-    return [AUDIT_STEP, 'insmod /lib/rare_write_attack.ko ', AUDIT_STEP,
-            'insmod /lib/rare_write_howto.ko ', AUDIT_STEP, 'rmmod rare_write_howto ',
-            AUDIT_STEP, f'write {unloaded} 1', 'rmmod rare_write_attack ', AUDIT_STEP]
 
 
 def core(what):

@@ -9,8 +9,7 @@ import re
 import check
 import check_soak
 import tree
-from common import ARCHES, MAIN, TOP, choose, die, script
-from conditions import first_line, kernel_version
+from common import ARCHES, MAIN, SRC, TOP, choose, die, first_line, script
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-soak.csv')
 
@@ -40,7 +39,7 @@ def soak(arch, minutes, rows):
     counted = check_soak.numbers(run)
     bad = any(state != 'ok' for state in cases.values())
     machine = f'{check_soak.CPU}, {check_soak.SMP} CPUs {check_soak.APPEND[arch]}'.strip()
-    rows[arch] = [arch, machine, f'{kernel_version()}, {MAIN}', minutes,
+    rows[arch] = [arch, machine, f'{tree.look(SRC)[0]}, {MAIN}', minutes,
                   *(counted.get(what, '-') for what in COUNTS), 'FAILED' if bad else 'ok',
                   first_line('qemu-system-x86_64', '--version').split()[3]]
     return cases

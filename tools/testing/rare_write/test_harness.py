@@ -26,9 +26,10 @@ import conditions
 import coverage
 import exploit
 import htmldocs
+import soak
 import sysctl
 import vm
-from common import HERE, TOP
+from common import ARCHES, CONFIGS, HERE, TOP
 
 MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
@@ -360,6 +361,19 @@ def memory(toy):
                           check_full.remembered('lint', None, scenario) and len(runs) == 3)
 
 
+def soaks(_):
+    """make soak asks for what check.perform() takes: (name, is it so)."""
+    asked = []
+    with mock.patch.object(soak.tree, 'prepare'), mock.patch.object(soak.check, 'conclude'), \
+            mock.patch.object(soak.check, 'perform', lambda todo: asked.extend(todo) or {}), \
+            mock.patch.dict(os.environ, ARCH='', DOCS='', MINUTES='1'), \
+            contextlib.redirect_stdout(None):
+        soak.main()
+    yield 'kernels', len(asked) == 2 and all(
+        set(needs) <= {(arch, config, 'clang') for arch in ARCHES for config in CONFIGS}
+        for _, needs, _ in asked)
+
+
 def table(toy):
     """The table of conditions: (name, did it go as it should)."""
     path = os.path.join(toy.folder, 'conditions.csv')
@@ -368,7 +382,7 @@ def table(toy):
         """The line of one scenario, after one more run."""
         with mock.patch.object(conditions, 'TABLE', path), \
                 mock.patch.object(conditions, 'first_line', lambda *_: 'tool'), \
-                mock.patch.object(conditions, 'kernel_version', lambda: version):
+                mock.patch.object(conditions.tree, 'look', lambda _: (version, None)):
             conditions.write_table(results)
         with open(path) as file:
             return next(line for line in file if line.startswith('x86_64-max-5level,'))
@@ -691,8 +705,8 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, table, system, series, kernels, static,
-                     exploits, knobs, traces):
+        for part in (trees, builds, runs, lint, memory, soaks, table, system, series, kernels,
+                     static, exploits, knobs, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
