@@ -4,7 +4,6 @@
 The debugger has arch_rare_write_prepare() return -ENOMEM to the boot CPU. That must
 be the end: the region is about to be sealed, and nobody could write it.
 """
-import contextlib
 import re
 import tempfile
 import threading
@@ -22,20 +21,24 @@ class Starver(threading.Thread):
 
     def __init__(self, arch, obj):
         super().__init__(daemon=True)
-        self.arch, self.done = arch, False
+        self.arch, self.error = arch, 'nobody called it'
         self.function = gdbstub.symbol(obj, 'arch_rare_write_prepare')
         self.folder = tempfile.TemporaryDirectory()
         self.path, self.options = gdbstub.port(self.folder.name)
 
     def run(self):
-        with contextlib.suppress(gdbstub.Gone, OSError):
+        try:
             stub = gdbstub.connect(self.path, self.arch)
             stub.stop_at(self.function, True)
             stub.go('c')
             stub.stop_at(self.function, False)
             stub.return_with(ENOMEM)
-            self.done = True
+            self.error = None
             stub.go('c')
+        except gdbstub.Gone:
+            pass
+        except OSError as error:
+            self.error = self.error and f'{type(error).__name__}: {error}'
 
 
 def run(arch):
@@ -49,7 +52,7 @@ def run(arch):
                    extra=starver.options)
     starver.join(10)
     before, *after = re.split(PANIC, boot.text)
-    return {'starved': 'ok' if starver.done else 'failed: it was not stopped',
+    return {'starved': f'failed: {starver.error}' if starver.error else 'ok',
             'panic': 'ok' if after else 'failed: it went on',
             'nothing-before': 'ok' if 'rare_write: ' not in before else 'failed',
             'nothing-after': 'ok' if after and 'rare_write: ' not in after[0] and not boot.steps

@@ -31,11 +31,10 @@ class Gone(Exception):
 class Stub:
     """The remote protocol of gdb, as much of it as is needed."""
 
-    def __init__(self, path, arch, timeout):
+    def __init__(self, connection, arch):
         self.registers = REGISTERS[arch]
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout)
-        self.socket.connect(path)
+        self.socket = connection
+        self.socket.settimeout(120)
         self.buffer = b''
         self.ask('QStartNoAckMode')
         # Without asking for this QEMU does not read single registers.
@@ -114,13 +113,19 @@ def port(folder):
     return path, ['-gdb', f'unix:{path},server=on,wait=off', '-S']
 
 
-def connect(path, arch):
-    """Wait until QEMU is there."""
-    for _ in range(100):
-        if os.path.exists(path):
-            break
+def connect(path, arch, patience=600):
+    """Wait until QEMU listens: what it boots may have to be made first."""
+    end = time.monotonic() + patience
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            return Stub(connection, arch)
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            if time.monotonic() > end:
+                raise
         time.sleep(0.1)
-    return Stub(path, arch, 120)
 
 
 class Tracer(threading.Thread):
