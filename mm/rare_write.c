@@ -161,10 +161,12 @@ void rare_write_abort(void)
 NOKPROBE_SYMBOL(rare_write_abort);
 
 /* What this CPU's open window wrote, for the event at its end. */
-static DEFINE_PER_CPU(struct {
+struct rare_write_trace {
 	unsigned long dst;
 	size_t len;
-}, rare_write_traced);
+};
+
+static DEFINE_PER_CPU(struct rare_write_trace, rare_write_traced);
 
 void rare_write_trace_note(unsigned long dst, size_t len)
 {

@@ -23,10 +23,12 @@ struct rare_write_count {
 static DEFINE_PER_CPU(struct rare_write_count, rare_write_count);
 
 /* What lies left and right of the write that this CPU is about to do. */
-static DEFINE_PER_CPU(struct {
+struct rare_write_neighbours {
 	u8 left[NEIGHBOURS];
 	u8 right[NEIGHBOURS];
-}, rare_write_around);
+};
+
+static DEFINE_PER_CPU(struct rare_write_neighbours, rare_write_around);
 
 /* Copy what lies next to [dst, dst + len) in its page, and zeroes outside. */
 static void rare_write_look(unsigned long dst, size_t len, u8 *left, u8 *right)
