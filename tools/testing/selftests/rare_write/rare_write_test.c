@@ -182,20 +182,20 @@ static long page_tables(void)
 	return -1;
 }
 
-/* Switch every CPU but the first off and on, again and again, while the configuration changes. */
-static void hotplug(int cycles)
+/*
+ * Switch every CPU but the first off and on, again and again, while the configuration
+ * changes. Return how many CPUs did, -1 if anything went wrong. *more is how many
+ * more page tables there are.
+ */
+static int off_and_on(struct shared *shared, int cycles, long *more)
 {
 	char path[] = "/sys/devices/system/cpu/cpu0/online";
 	char *digit = strchr(path, '0');
-	struct shared *shared;
 	int cpus = 0, ok = 1, status = -1, pid;
 	long tables, after;
 
-	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		ksft_exit_fail_msg("no memory\n");
-	/* It is there from now on, and so are its page tables. */
-	shared->stop = 0;
+	/* The memory is there from now on, and so are its page tables. */
+	memset(shared, 0, sizeof(*shared));
 	tables = page_tables();
 	pid = fork();
 	if (!pid) {
@@ -225,13 +225,31 @@ static void hotplug(int cycles)
 	}
 	ksft_print_msg("%d times off and on, %d of %d writes done, page tables %ld, then %ld\n",
 		       cpus * cycles, shared->successes, shared->attempts, tables, after);
+	*more = after - tables;
+	ok = ok && !status && shared->attempts > 0 && shared->attempts == shared->successes &&
+	     tables > 0;
+	return ok ? cpus : -1;
+}
+
+static void hotplug(int cycles)
+{
+	struct shared *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int cpus = 1;
+	long more = 1;
+
+	if (shared == MAP_FAILED)
+		ksft_exit_fail_msg("no memory\n");
+	/*
+	 * The kernel may need a table for an area of its own, and keep it; newer
+	 * ones count those, too. A leak is there again each time.
+	 */
+	for (int round = 0; round < 3 && cpus > 0 && more; round++)
+		cpus = off_and_on(shared, cycles, &more);
 	if (!cpus)
 		ksft_test_result_skip("no CPU can be switched off\n");
 	else
-		ksft_test_result(ok && !status && shared->attempts > 0 &&
-				 shared->attempts == shared->successes &&
-				 tables > 0 && tables == after,
-				 "windows go on while CPUs go off and on\n");
+		ksft_test_result(cpus > 0 && !more, "windows go on while CPUs go off and on\n");
 }
 
 /* The region comes and goes with the module. */
