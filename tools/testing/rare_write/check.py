@@ -304,7 +304,7 @@ def conclude(results):
         for case, state in cases.items():
             if state.startswith('failed'):
                 print(f'not ok: {name}: {case}: {state}')
-    print('KTAP and consoles: build/results')
+    print(f'KTAP and consoles: {os.path.relpath(os.path.join(BUILD, "results"))}')
     print(f'{passed} passed, {failed} failed, {skipped} skipped')
     sys.exit(1 if failed else 0)
 

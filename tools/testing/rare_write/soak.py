@@ -76,7 +76,6 @@ def main():
     show(rows.values())
     if os.environ.get('DOCS'):
         write_table(rows)
-    print(f'console: build/results/soak-{arch or "*"}.console')
     check.conclude(results)
 
 
