@@ -36,6 +36,8 @@ help:
 	@echo '                                   break it on purpose: each mutant has a test that notices'
 	@echo '  make soak [ARCH=...] [MINUTES=5]  all that writes, reads, attacks and interferes, at once'
 	@echo '             [DOCS=1]              and put the result into the documentation'
+	@echo '  make kselftest [ARCH=...] [DOCS=1]'
+	@echo "                                   the kernel's own selftests of what is write-rare, and not"
 	@echo '  make bench [ARCH=...] [ACCEL=tcg|kvm]  what it costs, next to other ways to write'
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '             [RESULTS=file]        show what the module measured on another machine'
@@ -93,6 +95,9 @@ attack:
 	@$T/deps.sh +gcc-aarch64-linux-gnu
 	@ONLY='*-attack' python3 $T/check.py
 
+kselftest: deps
+	@python3 $T/kselftest.py
+
 soak: deps
 	@python3 $T/soak.py
 
@@ -137,10 +142,10 @@ kernel-obj:
 	@echo '$(BUILD)/$(ARCH)-$(CONFIG)-$(TOOLCHAIN)'
 
 clean:
-	rm -rf $(foreach b,build build/7.3,$(addprefix $b/,x86_64-* arm64-* results logs model \
+	rm -rf $(foreach b,build build/7.3,$(addprefix $b/,x86_64-* arm64-* results logs model kselftest \
 		series htmldocs))
 
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full exploit coverage bench bench-compare bench-system model mutants soak kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack
+.PHONY: help deps demo check check-full exploit coverage bench bench-compare bench-system model mutants soak kselftest kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack

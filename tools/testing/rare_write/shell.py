@@ -12,6 +12,7 @@ import sys
 
 import build
 import console
+import userland
 import vm
 from common import ARCHES, BUILD, child, die, logged, script
 
@@ -33,15 +34,8 @@ def busybox(arch):
     if os.path.isfile(binary):
         return binary
     debian = ARCHES[arch]['debian']
-    state = os.path.join(folder, 'apt')
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ('state/lists/partial', 'cache/archives/partial'):
-        os.makedirs(os.path.join(state, name))
-    open(os.path.join(state, 'status'), 'w').close()
-    apt = ['apt-get', '-q', '-o', f'APT::Architecture={debian}', '-o', f'APT::Architectures={debian}',
-           '-o', f'Dir::State={state}/state', '-o', f'Dir::State::status={state}/status',
-           '-o', f'Dir::Cache={state}/cache', '-o', 'Acquire::Languages=none',
-           '-o', 'APT::Sandbox::User=root']
+    apt = userland.apt(arch, os.path.join(folder, 'apt'))
     log = f'busybox-{arch}.log'
     print(f'fetching {PACKAGE} for {debian} ...', file=sys.stderr)
     # A source that has nothing for this architecture is no reason to stop.

@@ -26,6 +26,7 @@ import conditions
 import coverage
 import exploit
 import htmldocs
+import kselftest
 import soak
 import sysctl
 import vm
@@ -687,6 +688,82 @@ def knobs(_):
     yield 'not-there', all(state != 'ok' for state in sysctl.compare(missing, missing).values())
 
 
+# What kselftest.sh writes: TAP, a shell script, one that cannot run, and one that says nothing.
+SELFTESTS = '''begin diag
+ TAP version 13
+ 1..3
+ ok 1 diag.uid
+ #  RUN           diag.other ...
+ # diag.c:52:other:Expected 1 == 0
+ # diag.other: Test terminated by assertion
+ #          FAIL  diag.other
+ not ok 2 diag.other
+ ok 3 # SKIP no uid
+end 1
+begin sysctl.sh 0001
+ Thu Jan  1 00:00:00 UTC 1970
+ Writing test file ... OK
+ Resetting ... OK
+ Writing test file ... FAIL
+ Testing boot ... SKIPPING
+ is not built in
+end 1
+begin kmod.sh 0001
+ kmod_test_0001_driver: OK! - loading kmod test
+end 0
+begin needs
+ You need it
+end 4
+begin quiet
+end 0
+finished
+'''
+OUTCOMES = {
+    'diag: diag.uid': 'ok', 'diag: diag.other': 'failed: diag.c:52:other:Expected 1 == 0',
+    'diag: no uid': 'skipped: says nothing',
+    'sysctl.sh 0001: Writing test file': 'failed: Writing test file ... FAIL',
+    'sysctl.sh 0001: Resetting': 'ok',
+    'sysctl.sh 0001: Testing boot': 'skipped: is not built in',
+    'kmod.sh 0001: kmod_test_0001_driver': 'ok', 'needs': 'skipped: You need it', 'quiet': 'ok',
+}
+
+
+def selftests(_):
+    """What kselftest.py makes of what two kernels say: (name, is that right)."""
+    listed = (('* diag: diag.other', 'Expected 1 == 0'), ('* diag: no uid', 'nothing'),
+              ('* sysctl.sh 0001: Writing*', 'FAIL'), ('* sysctl.sh 0001: Testing boot', 'built in'),
+              ('x86_64 needs', 'You need'))
+
+    def judged(old=SELFTESTS, new=SELFTESTS, on_both=listed):
+        with mock.patch('kselftest.ON_BOTH', on_both):
+            return kselftest.compare('x86_64', kselftest.read(old), kselftest.read(new))
+
+    def bad(*args, **kwargs):
+        return [case for case, state in judged(*args, **kwargs).items()
+                if state.startswith('failed')]
+
+    yield 'read', kselftest.read(SELFTESTS) == OUTCOMES
+    yield 'same', bad() == [] and judged()['diag: diag.other'].startswith('skipped: fails on both')
+    for name, text, instead, case in (
+            ('worse', 'ok 1 diag.uid', 'not ok 1 diag.uid', 'diag: diag.uid'),
+            ('better', 'not ok 2', 'ok 2', 'diag: diag.other'),
+            ('says-else', '1 == 0', '2 == 0', 'diag: diag.other'),
+            ('status', 'begin quiet\nend 0', 'begin quiet\nend 1', 'quiet'),
+            ('time', 'begin quiet\nend 0', 'begin quiet\nend 124', 'quiet'),
+            ('gone', 'begin quiet\nend 0\n', '', 'quiet'),
+            ('plan', '1..3', '1..4', 'diag'),
+            ('cut', 'finished\n', '', 'the list')):
+        yield name, case in bad(new=SELFTESTS.replace(text, instead))
+        yield f'{name}-exposed', case in bad(old=SELFTESTS.replace(text, instead))
+    yield 'not-listed', bad(on_both=listed[1:]) == ['diag: diag.other']
+    yield 'listed-and-good', len(bad(on_both=(*listed, ('* quiet', '')))) == 1
+    yield 'other-architecture', bad(on_both=(*listed, ('arm64 quiet', ''))) == []
+    run = vm.Run('log', 'kselftest: one\nWARNING: x\nkselftest: two\nfine\nkselftest: \nBUG: y\n',
+                 ['done 0'])
+    yield 'kernel', (list(kselftest.kernel_said(run)) == ['one: kernel'] and
+                     run.problems() == ['splat: BUG: y'])
+
+
 def traces(_):
     """What coverage.py makes of a trace: (name, is that right)."""
     event = ' init-1 [002] ..1.. 0.1: rare_write: caller=f+0x8/0x10{} dst=config+0x8/0x28{} len=8\n'
@@ -706,7 +783,7 @@ def run():
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
         for part in (trees, builds, runs, lint, memory, soaks, table, system, series, kernels,
-                     static, exploits, knobs, traces):
+                     static, exploits, knobs, selftests, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases

@@ -40,8 +40,11 @@ class Run:
         return bad + console.splats(self.text)
 
 
-def pack(arch, obj, name, plan, files):
-    """Make the initramfs; return what the names of all of this boot's files start with."""
+def pack(arch, obj, name, plan, files, root=None):
+    """Make the initramfs; return what the names of all of this boot's files start with.
+
+    root is another initramfs, which this one comes on top of.
+    """
     folder = os.path.join(BUILD, 'results')
     os.makedirs(folder, exist_ok=True)
     base = os.path.join(folder, name)
@@ -49,7 +52,7 @@ def pack(arch, obj, name, plan, files):
         file.write(''.join(f'{step}\n' for step in plan))
     files = dict(files, **{'/init': build.program(arch, obj, os.path.join(HERE, 'init.c')),
                            '/plan': base + '.plan'})
-    build.initramfs(obj, base + '.cpio', files)
+    build.initramfs(obj, base + '.cpio', files, root)
     for name in ('.console', '.verdict'):
         open(base + name, 'w').close()
     return base
@@ -74,9 +77,9 @@ def model(arch, accel, cpu=None):
 
 
 def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', accel='tcg',
-            extra=(), serial='stdio'):
+            extra=(), serial='stdio', root=None):
     """Make ready what a machine needs; return (QEMU's command line, as pack())."""
-    base = pack(arch, obj, name, plan, files)
+    base = pack(arch, obj, name, plan, files, root)
     qemu = QEMU[arch]
     return qemu['cmd'] + [
         '-accel', accel, '-cpu', model(arch, accel, cpu),
@@ -121,7 +124,7 @@ def boot(arch, obj, name, plan, files, timeout=300, echo=None, **kwargs):
             return run
         os.rename(run.log, base + '.stale-code')
         print(f'{name}: QEMU executed an int3 that memory did not have: started once more, '
-              f'see build/results/{name}.stale-code', flush=True)
+              f'see {os.path.relpath(base)}.stale-code', flush=True)
 
 
 def show(log, start, echo):
