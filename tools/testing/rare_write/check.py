@@ -13,6 +13,7 @@ import traceback
 import bochs
 import build
 import check_compile
+import check_configs
 import check_cost
 import check_lint
 import check_readers
@@ -217,6 +218,9 @@ def tables(arches, only, full):
         if full or f'{arch}-prod' in QUICK:
             found.append((f'cost-{arch}', ((arch, 'bench', 'clang'),),
                           functools.partial(check_cost.run, arch)))
+        if full:
+            # It takes too long for more.
+            found.append((f'configs-{arch}', (), functools.partial(check_configs.run, arch)))
     found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
     return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]

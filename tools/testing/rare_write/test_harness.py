@@ -19,6 +19,7 @@ import time
 from unittest import mock
 
 import bench_system
+import check_configs
 import check_full
 import check_lint
 import check_static
@@ -30,7 +31,7 @@ import kselftest
 import soak
 import sysctl
 import vm
-from common import ARCHES, CONFIGS, HERE, TOP
+from common import ARCHES, CONFIGS, HERE, SRC, TOP
 
 MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
@@ -334,6 +335,36 @@ def lint(_):
     yield 'file-is-gone', bad('VOLATILE: so\n\ta.c 2\n\tc.c 1\n') == ['waiver.c.c.VOLATILE']
     yield 'no-reason', bad('VOLATILE: ?\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
     yield 'twice', bad('VOLATILE: so\n\ta.c 2\nVOLATILE: no\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
+
+
+def configs(_):
+    """What check_configs.py makes of what make said: (name, did it go as it should)."""
+    def judged(output, status=0):
+        return check_configs.judge(status, output, {'mm/rare_write.c'}, {'mm/mmap.c'})
+
+    def found(output, status=0):
+        return judged(output, status) == f'failed: {output.splitlines()[0]}'
+
+    text = 'mm/{}.c:7:1: {}: unused variable \'x\' [-Wunused-variable]\n    7 | int x{};\n'
+    yield 'quiet', judged('') == 'ok'
+    yield 'warning', found(text.format('rare_write', 'warning', ''))
+    where = f'/rare_write/build/{os.path.basename(SRC)}/'
+    yield 'path', judged(where + text.format('memory', 'warning', '')) == 'ok'
+    yield 'path-of-ours', judged(where + text.format('rare_write', 'warning', '')) != 'ok'
+    yield 'elsewhere', judged(text.format('memory', 'warning', '')) == 'ok'
+    yield 'touched', found(text.format('mmap', 'warning', ''))
+    doc = "mm/{}.c:7: warning: Function parameter 'x' not described in 'f'\n"
+    yield 'doc', found(doc.format('rare_write')) and judged(doc.format('mmap')) == 'ok'
+    yield 'our-name', found(text.format('memory', 'warning', ' __wr_rare_type'))
+    yield 'included', judged(text.format('memory', 'warning', '') +
+                             'In file included from mm/rare_write.h:1:\n') == 'ok'
+    yield 'error', found(text.format('memory', 'error', ''), 2)
+    yield 'error-first', judged(text.format('rare_write', 'warning', '') +
+                                text.format('memory', 'fatal error', ''), 2).startswith(
+                                    'failed: mm/memory.c')
+    yield 'objtool', found('mm/rare_write.o: warning: objtool: f+0x1: unreachable instruction')
+    yield 'no-reason', found('make: *** No rule to make target', 2)
+    yield 'status', judged('', 2) == 'failed: status 2'
 
 
 def memory(toy):
@@ -782,8 +813,8 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
-        for part in (trees, builds, runs, lint, memory, soaks, table, system, series, kernels,
-                     static, exploits, knobs, selftests, traces):
+        for part in (trees, builds, runs, lint, configs, memory, soaks, table, system, series,
+                     kernels, static, exploits, knobs, selftests, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
