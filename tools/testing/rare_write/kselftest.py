@@ -85,7 +85,7 @@ ON_BOTH = (
     ('* msg_oob: msg_oob.*', r'self->signal_fd \(-1\)'),
     # Need performance counters, which the emulated machine does not have.
     ('* mmap: perf_mmap.aux.*', 'No AUX event found'),
-    ('* remove_on_exec: remove_on_exec.*', r'self->fd \(-1\)'),
+    ('x86_64 remove_on_exec: remove_on_exec.*', r'self->fd \(-1\)'),
     # It waits until its time is up.
     ('* vmaccess: global.attach', 'says nothing'),
 )
