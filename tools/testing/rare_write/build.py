@@ -211,27 +211,21 @@ def program(arch, obj, source):
     return binary
 
 
-def initramfs(obj, path, files, root=None):
+def initramfs(obj, path, files, root=()):
     """Pack files {name in the guest: path here} with the kernel's gen_init_cpio: no root.
 
-    They come behind another initramfs, if there is one: of two files the kernel keeps the last.
+    They come behind what the lines of root tell it: of two files the kernel keeps the last.
     """
-    lines = ['dir /dev 0755 0 0', 'nod /dev/console 0600 0 0 c 5 1']
+    gen = os.path.join(obj, 'usr', 'gen_init_cpio')
+    lines = [*root, 'dir /dev 0755 0 0', 'nod /dev/console 0600 0 0 c 5 1']
     lines += [f'dir {d} 0755 0 0' for d in ('/proc', '/sys', '/bin', '/lib', '/tmp')]
     lines += [f'file {name} {file} 0755 0 0' for name, file in sorted(files.items())]
+    spec = path + '.list'
+    with open(spec, 'w') as file:
+        file.write('\n'.join(lines) + '\n')
     with open(path, 'wb') as out:
-        if root:
-            with open(root, 'rb') as file:
-                shutil.copyfileobj(file, out)
-            out.flush()
-        cpio(obj, lines, path + '.list', out)
-
-
-def cpio(obj, lines, spec, out):
-    """Have what these lines tell packed to a file that is open for writing."""
-    write_whole(spec, '\n'.join(lines) + '\n')
-    if subprocess.call([os.path.join(obj, 'usr/gen_init_cpio'), '-t', '0', spec], stdout=out):
-        die(f'gen_init_cpio failed on {spec}')
+        if subprocess.call([gen, '-t', '0', spec], stdout=out):
+            die(f'gen_init_cpio failed on {spec}')
 
 
 def main():

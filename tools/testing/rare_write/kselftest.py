@@ -17,6 +17,7 @@ import re
 import shutil
 from typing import NamedTuple
 
+import bench_report
 import build
 import check
 import console
@@ -27,7 +28,6 @@ from common import (ARCHES, BUILD, HERE, SRC, TOP, choose, die, logged, object_f
                     write_whole)
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-kselftest.csv')
-NAMES = {'x86_64': 'x86-64', 'arm64': 'arm64'}
 SELFTESTS = 'tools/testing/selftests'
 PORT = '/dev/vport0p2'
 # A nanosecond for each instruction: no test takes too long just because this machine is busy.
@@ -294,15 +294,14 @@ def boot(arch, config, installed):
     name = f'kselftest-{arch}-{config}'
     port = os.path.join(BUILD, 'results', f'{name}.port')
     os.makedirs(os.path.dirname(port), exist_ok=True)
-    root = userland.archive(obj, os.path.join(BUILD, 'results', f'{name}.root.cpio'), {
-        '': userland.unpacked(arch, DEBIAN)['kselftest'],
-        'kselftests': installed, 'lib/modules': libraries(arch, obj)})
+    folders = {'': userland.unpacked(arch, DEBIAN)['kselftest'],
+               'kselftests': installed, 'lib/modules': libraries(arch, obj)}
+    root = [line for at, folder in folders.items() for line in userland.entries(folder, at)]
     run = vm.boot(arch, obj, name, [f'exec /bin/kselftest.sh {PORT}'],
                   {'/bin/kselftest.sh': os.path.join(HERE, 'kselftest.sh')}, root=root, mem='1G',
                   smp=2, timeout=14400,
                   extra=(*CLOCK, '-chardev', f'file,id=port,path={port}',
                          '-device', 'virtserialport,chardev=port,nr=2'))
-    os.remove(root)
     cases = kernel_said(run)
     problems = run.problems()
     cases['boot'] = f'failed: {"; ".join(problems[:5])}' if problems else 'ok'
@@ -357,7 +356,7 @@ def cell(cases):
 
 def table(rows):
     """The lines of the CSV."""
-    yield ['selftest', 'what it reaches', *(NAMES[arch] for arch in ARCHES)]
+    yield ['selftest', 'what it reaches', *(bench_report.NAMES[arch] for arch in ARCHES)]
     for test, cases in rows.items():
         yield [f'{test.folder}: {test.name}', test.what, *(cell(cases[arch]) for arch in ARCHES)]
     for name, why in NOT_RUN.items():

@@ -5,7 +5,6 @@
 On a terminal it is interactive. Otherwise what comes on standard input is put
 into the machine as a file, which the shell reads: nothing is lost or echoed.
 """
-import glob
 import os
 import shutil
 import sys
@@ -14,7 +13,7 @@ import build
 import console
 import userland
 import vm
-from common import ARCHES, BUILD, child, die, logged, script
+from common import BUILD, child, die, script
 
 PACKAGE = 'busybox-static'
 MODULES = ('rare_write_kunit', 'rare_write_demo', 'rare_write_howto', 'lkdtm')
@@ -25,30 +24,8 @@ HINTS = (
 
 
 def busybox(arch):
-    """Debian's static busybox for the guest, by apt with a state of its own.
-
-    The machine's own list of architectures and packages is not touched.
-    """
-    folder = os.path.join(BUILD, 'busybox', arch)
-    binary = os.path.join(folder, 'busybox')
-    if os.path.isfile(binary):
-        return binary
-    debian = ARCHES[arch]['debian']
-    shutil.rmtree(folder, ignore_errors=True)
-    apt = userland.apt(arch, os.path.join(folder, 'apt'))
-    log = f'busybox-{arch}.log'
-    print(f'fetching {PACKAGE} for {debian} ...', file=sys.stderr)
-    # A source that has nothing for this architecture is no reason to stop.
-    logged(['sh', '-c', '"$@" update; "$@" download "$0"', f'{PACKAGE}:{debian}', *apt],
-           log, f'fetching {PACKAGE}', cwd=folder)
-    packages = glob.glob(f'{folder}/{PACKAGE}_*.deb')
-    if len(packages) != 1:
-        die(f'{PACKAGE} for {debian} was not downloaded, see build/logs/{log}')
-    logged(['dpkg-deb', '-x', packages[0], f'{folder}/unpacked'], log, f'unpacking {PACKAGE}')
-    os.rename(f'{folder}/unpacked/bin/busybox', binary)
-    for name in ('apt', 'unpacked'):
-        shutil.rmtree(os.path.join(folder, name))
-    return binary
+    """Debian's static busybox for the guest."""
+    return os.path.join(userland.unpacked(arch, {PACKAGE: (PACKAGE,)})[PACKAGE], 'bin/busybox')
 
 
 def contents(arch, obj, name, interactive):

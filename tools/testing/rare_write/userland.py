@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian for a virtual machine: packages, unpacked, and an initramfs of them.
+"""Debian for a virtual machine: packages, unpacked, and what an initramfs has of them.
 
 apt chooses and checks them, with a state of its own: the machine's list of architectures
 and packages is not touched. No script of a package runs, so the architecture may be another
@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 
-import build
 from common import ARCHES, BUILD, Step, die, logged, write_whole
 
 # Made by scripts of packages, for those that are there: {link: what it points to}.
@@ -124,11 +123,3 @@ def entries(folder, at=''):
                 yield f'slink {target} {os.readlink(source)} 0777 0 0'
             elif stat.S_ISREG(mode):
                 yield f'file {target} {source} {stat.S_IMODE(mode):04o} 0 0'
-
-
-def archive(obj, path, folders):
-    """Pack {where in the guest: folder here} with the kernel's gen_init_cpio."""
-    lines = [line for at, folder in folders.items() for line in entries(folder, at)]
-    with open(path, 'wb') as out:
-        build.cpio(obj, lines, f'{path}.list', out)
-    return path

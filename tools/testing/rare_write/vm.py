@@ -40,10 +40,10 @@ class Run:
         return bad + console.splats(self.text)
 
 
-def pack(arch, obj, name, plan, files, root=None):
+def pack(arch, obj, name, plan, files, root=()):
     """Make the initramfs; return what the names of all of this boot's files start with.
 
-    root is another initramfs, which this one comes on top of.
+    root is what else the initramfs has, as lines for gen_init_cpio.
     """
     folder = os.path.join(BUILD, 'results')
     os.makedirs(folder, exist_ok=True)
@@ -77,7 +77,7 @@ def model(arch, accel, cpu=None):
 
 
 def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', accel='tcg',
-            extra=(), serial='stdio', root=None):
+            extra=(), serial='stdio', root=()):
     """Make ready what a machine needs; return (QEMU's command line, as pack())."""
     base = pack(arch, obj, name, plan, files, root)
     qemu = QEMU[arch]
