@@ -15,6 +15,7 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
@@ -56,6 +57,7 @@ struct stray {
 	unsigned long ip;	/* set last */
 	unsigned long addr;
 	u8 old[8];		/* what was there, and behind */
+	unsigned long until;	/* in jiffies: then the store has been done */
 	bool told;		/* what it is now */
 };
 
@@ -78,18 +80,26 @@ static bool remember(unsigned long ip, unsigned long addr, const u8 *old)
 	}
 	WRITE_ONCE(strays[used].addr, addr);
 	memcpy(strays[used].old, old, sizeof(strays[used].old));
+	strays[used].until = jiffies + HZ;
 	smp_store_release(&strays[used].ip, ip); /* pairs with tell() */
 	return true;
 }
 
-/* The store that was logged has been done: log what it did. */
+/*
+ * The store that was logged has been done: log what it did. It is done when something
+ * changed; or it wrote what was there. A virtual CPU may sleep just before it, and finds
+ * the page read-only again: a jiffy or two are not enough to tell.
+ */
 static void tell(struct stray *stray)
 {
 	u8 new[8];
 
 	/* A module may be gone. */
-	if (!copy_from_kernel_nofault(new, (void *)stray->addr, sizeof(new)))
+	if (!copy_from_kernel_nofault(new, (void *)stray->addr, sizeof(new))) {
+		if (!memcmp(new, stray->old, sizeof(new)) && time_before(jiffies, stray->until))
+			return;
 		pr_warn("%pS was %8ph, is %8ph\n", (void *)stray->addr, stray->old, new);
+	}
 	stray->told = true;
 }
 
@@ -130,14 +140,22 @@ static void seal(unsigned long start, unsigned long end)
 	}
 }
 
+static void seal_again(struct work_struct *work);
+static DECLARE_DELAYED_WORK(seal_work, seal_again);
+
 /* No window is concerned: the alias is another mapping. */
 static void seal_again(struct work_struct *unused)
 {
 	__wr_rare_type struct rare_write_region *region;
+	bool untold = false;
 
-	for (int i = 0; i < atomic_read(&strays_used); i++)
+	for (int i = 0; i < atomic_read(&strays_used); i++) {
 		if (smp_load_acquire(&strays[i].ip) && !strays[i].told) /* set last */
 			tell(&strays[i]);
+		untold |= !strays[i].told;
+	}
+	if (untold)
+		schedule_delayed_work(&seal_work, 2);
 
 	seal((unsigned long)__start_rare_write, (unsigned long)__end_rare_write_core);
 	/* A module's memory stays as long as its region may be found here. */
@@ -145,8 +163,6 @@ static void seal_again(struct work_struct *unused)
 	for (region = rare_write_regions; region; region = region->next)
 		seal(region->start, region->start + region->size + PAGE_SIZE);
 }
-
-static DECLARE_DELAYED_WORK(seal_work, seal_again);
 
 /* A jiffy at least, for the store to be done; else it faults again. */
 static void seal_soon(struct irq_work *unused)

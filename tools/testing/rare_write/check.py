@@ -150,7 +150,7 @@ def judge(name, run):
         cases['boot.paging-levels'] = 'ok' if f'the alias        {ALIAS[name]}' in run.text else 'failed'
 
     if name in AUDITS:
-        said = re.findall(r'^audit: (ok|FAILED): ', run.text, re.M)
+        said = re.findall(console.STAMP + r'audit: (ok|FAILED): ', run.text, re.M)
         cases['audit.verdicts'] = ('ok' if said == AUDITS[name] else
                                    f'failed: {" ".join(said)}, not {" ".join(AUDITS[name])}')
 

@@ -45,7 +45,7 @@ def judge(run):
 def numbers(run):
     """What the program counted: {what: how often it went well}."""
     return {what: int(count) for what, count in
-            re.findall(r'^# ([\w ]+): (\d+)(?: of \d+)?$', run.text, re.M)}
+            re.findall(console.STAMP + r'# ([\w ]+): (\d+)(?: of \d+)?$', run.text, re.M)}
 
 
 def run(arch):

@@ -23,6 +23,8 @@ DENY = (
 # from that. DENY has what it says when it found something.
 SELF_CHECKS = {'boot.w-xor-x': 'Checked W+X mappings: passed',
                'boot.rodata': 'rodata_test: all tests were successful'}
+# What comes before a line of the kernel's log, which is what the guest's programs speak to.
+STAMP = r'^(?:\[[^]]*\] ?)*'
 BEGIN = re.compile(r'rare_write-expect-begin: (\S+) /(.*)/$')
 END = re.compile(r'rare_write-expect-end: (\S+)')
 

@@ -26,20 +26,44 @@
 #define TTY "/dev/ttyAMA0"
 #endif
 
-static int verdict = -1, kexec;
+/* The kernel's log takes 1024 bytes at a time. */
+#define LINE 1000
+/* Shown when the kernel's own notices are not. */
+#define LEVEL "<4>"
+
+static int verdict = -1, kmsg = -1, kexec;
 
 /* By way of the kernel's log, one line a write: else the kernel speaks in between. */
 static void say(const char *what, const char *step)
 {
 	char line[600] = "<6>init: ";
-	int fd = open("/dev/kmsg", O_WRONLY);
 
 	strlcat(line, what, sizeof(line));
 	strlcat(line, " ", sizeof(line));
 	strlcat(line, step, sizeof(line));
 	strlcat(line, "\n", sizeof(line));
-	write(fd, line, strlen(line));
-	close(fd);
+	write(kmsg, line, strlen(line));
+}
+
+/* What files and programs say goes the same way. */
+static int log_lines(int from)
+{
+	const int head = strlen(LEVEL);
+	char buf[4096], line[LINE] = LEVEL;
+	int len = head, n;
+
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		for (int i = 0; i < n; i++) {
+			line[len++] = buf[i];
+			if (buf[i] == '\n' || len == LINE) {
+				write(kmsg, line, len);
+				len = head;
+			}
+		}
+	}
+	if (len > head)
+		write(kmsg, line, len);
+	return n;
 }
 
 static void report(const char *how, const char *step)
@@ -90,44 +114,40 @@ static int write_text(const char *file, const char *text)
 	return ret < 0 ? ret : 0;
 }
 
-static int copy(const char *file, int to)
+static int cat(const char *file)
 {
-	char buf[4096];
-	int fd = open(file, O_RDONLY), n;
+	int fd = open(file, O_RDONLY), ret;
 
 	if (fd < 0)
 		return fd;
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		for (int done = 0, ret; done < n; done += ret) {
-			ret = write(to, buf + done, n - done);
-			if (ret < 0) {
-				n = ret;
-				break;
-			}
-		}
-		if (n < 0)
-			break;
-	}
-	close(fd);
-	return n;
-}
-
-static int copy_to(const char *file, const char *to)
-{
-	int fd = open(to, O_WRONLY), ret;
-
-	if (fd < 0)
-		return fd;
-	ret = copy(file, fd);
+	ret = log_lines(fd);
 	close(fd);
 	return ret;
+}
+
+static int copy(const char *file, const char *name)
+{
+	char buf[4096];
+	int from = open(file, O_RDONLY), to = open(name, O_WRONLY), n = -1;
+
+	while (from >= 0 && to >= 0 && (n = read(from, buf, sizeof(buf))) > 0) {
+		int done = 0, ret;
+
+		while (done < n && (ret = write(to, buf + done, n - done)) > 0)
+			done += ret;
+		if (done < n)
+			return -1;
+	}
+	close(from);
+	close(to);
+	return n;
 }
 
 static void become_user(void)
 {
 	chmod("/tmp", 01777);
 	dup2(open("/proc/kallsyms", O_RDONLY), 0);
-	dup2(open("/dev/kmsg", O_WRONLY), 1);
+	dup2(kmsg, 1);
 	if (syscall(__NR_setgroups, 0, NULL) || syscall(__NR_setgid, USER) ||
 	    syscall(__NR_setuid, USER))
 		exit(126);
@@ -140,15 +160,29 @@ static int child(char *file, char *text, enum how how)
 {
 	char *argv[] = { file, *text ? text : NULL, NULL };
 	char *envp[] = { "PATH=/bin", NULL };
-	int status = -1, pid = fork();
+	int status = -1, said[2] = { -1, -1 }, pid;
 
+	if (how == EXEC && pipe(said))
+		return -1;
+	pid = fork();
 	if (!pid) {
 		if (how == WRITE)
 			exit(write_text(file, text) ? 1 : 0);
 		if (how == EXEC_AS_USER)
 			become_user();
+		if (how == EXEC) {
+			dup2(said[1], 1);
+			dup2(said[1], 2);
+			close(said[0]);
+			close(said[1]);
+		}
 		execve(file, argv, envp);
 		exit(127);
+	}
+	if (how == EXEC) {
+		close(said[1]);
+		log_lines(said[0]);
+		close(said[0]);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
@@ -222,9 +256,9 @@ static const char *run(char *line)
 	if (!strcmp(what, "write"))
 		return write_text(file, rest) ? "failed" : "ok";
 	if (!strcmp(what, "cat"))
-		return copy(file, 1) ? "failed" : "ok";
+		return cat(file) ? "failed" : "ok";
 	if (!strcmp(what, "copy"))
-		return copy_to(file, word(&rest)) ? "failed" : "ok";
+		return copy(file, word(&rest)) ? "failed" : "ok";
 	if (!strcmp(what, "kills"))
 		return WIFSIGNALED(child(file, rest, WRITE)) ? "ok" : "failed";
 	if (!strcmp(what, "exec") || !strcmp(what, "as-user")) {
@@ -261,6 +295,7 @@ int main(void)
 	mount("selinuxfs", "/sys/fs/selinux", "selinuxfs", 0, NULL);
 	mount("securityfs", "/sys/kernel/security", "securityfs", 0, NULL);
 
+	kmsg = open("/dev/kmsg", O_WRONLY);
 	verdict = open(port ? port : PORT, O_WRONLY);
 	fd = open("/plan", O_RDONLY);
 	n = fd < 0 ? -1 : read(fd, plan, sizeof(plan) - 1);

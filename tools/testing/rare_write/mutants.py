@@ -110,8 +110,7 @@ def run(arch, obj, mutant):
         steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
         modules = ['rare_write_howto']
     elif mutant.killer == 'core':
-        # Up to the test: the last step is the one that has to be reached.
-        steps, modules = scenarios.core('')[:2], scenarios.CORE_MODULES
+        steps, modules = ['exec /bin/rare_write_core '], scenarios.CORE_MODULES
     elif mutant.killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:

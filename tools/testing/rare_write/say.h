@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How the programs of the guest speak: one write for each line, since the kernel
- * may speak in between. It starts with the NAME of the program.
+ * How the programs of the guest speak: one write for each line, which may be one of
+ * the kernel's log. It starts with the NAME of the program.
  */
 #ifndef _SAY_H
 #define _SAY_H

@@ -289,13 +289,6 @@ SECOND_MODULES = ['rare_write_kunit']
 SECOND_SUITES = ('rare_write', 'misuse_is_fatal', 'rare_write_misuse', 'rare_write_protect')
 
 
-def core(what):
-    """The selftest of what the kernel converts, with none of the notices that it causes: they
-    would come in the middle of its lines."""
-    level = 'write /proc/sys/kernel/printk'
-    return [f'{level} 5', f'exec /bin/rare_write_core {what}', f'{level} 7']
-
-
 def plan(name):
     """The steps of a scenario, and the modules that they need."""
     _, config, _, append, _, smp, _ = SCENARIOS[name]
@@ -330,7 +323,7 @@ def plan(name):
               'insmod /lib/rare_sysctl_kunit.ko ', 'rmmod rare_sysctl_kunit ']
     if config in ('hardened', 'exposed'):
         modules += CORE_MODULES
-        steps += core('')
+        steps.append('exec /bin/rare_write_core ')
     if kind == 'test':
         steps.append('cat /sys/kernel/debug/rare_write/counters ')
         if 'rodata=' not in append:
@@ -346,7 +339,7 @@ def plan(name):
     else:
         steps += [f'write {crash} WRITE_RARE_WRITE', f'write {crash} RARE_WRITE']
     if config in ('hardened', 'exposed'):
-        steps += core('lockdown')
+        steps.append('exec /bin/rare_write_core lockdown')
     if config == 'lifecycle':
         steps.append('kexec /kernel /second ')
     return steps, modules

@@ -8,6 +8,7 @@ import os
 import re
 
 import build
+import console
 import vm
 from common import BUILD, HERE, write_whole
 
@@ -63,7 +64,7 @@ ONE_WAY = (
 
 def sections(text):
     """What was said of each knob, to its end: {knob: lines}."""
-    said = re.findall(r'^(?:\[[^]]*\] ?)*sysctl: (.*)', text, re.M)
+    said = re.findall(console.STAMP + r'sysctl: (.*)', text, re.M)
     found, knob = {}, None
     for line in said:
         if title := re.fullmatch(r'--- (end of )?(\S+) ---', line):
