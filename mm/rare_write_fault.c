@@ -81,7 +81,7 @@ static bool remember(unsigned long ip, unsigned long addr, const u8 *old)
 	WRITE_ONCE(strays[used].addr, addr);
 	memcpy(strays[used].old, old, sizeof(strays[used].old));
 	strays[used].until = jiffies + HZ;
-	smp_store_release(&strays[used].ip, ip); /* pairs with tell() */
+	smp_store_release(&strays[used].ip, ip); /* pairs with tell_all() */
 	return true;
 }
 
@@ -101,6 +101,19 @@ static void tell(struct stray *stray)
 		pr_warn("%pS was %8ph, is %8ph\n", (void *)stray->addr, stray->old, new);
 	}
 	stray->told = true;
+}
+
+/* Return true if nothing is left to tell. */
+static bool tell_all(void)
+{
+	bool all = true;
+
+	for (int i = 0; i < atomic_read(&strays_used); i++) {
+		if (smp_load_acquire(&strays[i].ip) && !strays[i].told) /* set last */
+			tell(&strays[i]);
+		all &= strays[i].told;
+	}
+	return all;
 }
 
 /*
@@ -147,21 +160,18 @@ static DECLARE_DELAYED_WORK(seal_work, seal_again);
 static void seal_again(struct work_struct *unused)
 {
 	__wr_rare_type struct rare_write_region *region;
-	bool untold = false;
 
-	for (int i = 0; i < atomic_read(&strays_used); i++) {
-		if (smp_load_acquire(&strays[i].ip) && !strays[i].told) /* set last */
-			tell(&strays[i]);
-		untold |= !strays[i].told;
-	}
-	if (untold)
-		schedule_delayed_work(&seal_work, 2);
-
+	/* Whoever waits for the page to be read-only goes on then, and may write again. */
+	tell_all();
 	seal((unsigned long)__start_rare_write, (unsigned long)__end_rare_write_core);
 	/* A module's memory stays as long as its region may be found here. */
-	guard(rcu)();
-	for (region = rare_write_regions; region; region = region->next)
-		seal(region->start, region->start + region->size + PAGE_SIZE);
+	scoped_guard(rcu)
+		for (region = rare_write_regions; region; region = region->next)
+			seal(region->start, region->start + region->size + PAGE_SIZE);
+
+	/* What came since faults again, or is seen now. */
+	if (!tell_all())
+		schedule_delayed_work(&seal_work, 2);
 }
 
 /* A jiffy at least, for the store to be done; else it faults again. */
