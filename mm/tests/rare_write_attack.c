@@ -595,6 +595,29 @@ static void audit_finds_private(struct kunit *test)
 	expect_nothing_new(test);
 }
 
+/* Windows that are open while the audit looks are none of its findings. */
+static void audit_beside_windows(struct kunit *test)
+{
+	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+
+	if (cpu >= nr_cpu_ids)
+		kunit_skip(test, "needs two CPUs");
+	memset(&writer, 0, sizeof(writer));
+	writer.task = kthread_create_on_cpu(open_windows, NULL, cpu, "windows/%u");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(writer.task));
+	wake_up_process(writer.task);
+	for (int i = 0; i < 10; i++) {
+		u64 windows = READ_ONCE(writer.windows);
+
+		for (int ms = 0; ms < 10000 && READ_ONCE(writer.windows) < windows + 10; ms++)
+			usleep_range(1000, 2000);
+		KUNIT_EXPECT_GE(test, READ_ONCE(writer.windows), windows + 10);
+		KUNIT_EXPECT_EQ(test, rare_write_audit(&audit), 0);
+		KUNIT_EXPECT_EQ(test, audit.writable, writable_at_rest());
+	}
+	kthread_stop(writer.task);
+}
+
 /* Direct writes, by what the kernel has to write with. */
 
 /* Aligned to as much as any helper writes: which byte comes first is its own affair. */
@@ -902,6 +925,7 @@ static struct kunit_case attack_cases[] = {
 	KUNIT_CASE(audit_at_rest),
 	KUNIT_CASE(audit_finds_vmap),
 	KUNIT_CASE(audit_finds_private),
+	KUNIT_CASE(audit_beside_windows),
 	KUNIT_CASE_SLOW(hijack),
 	KUNIT_CASE_SLOW(hijack_on_same_cpu),
 	KUNIT_CASE_SLOW(published_in_order),

@@ -8,7 +8,7 @@ Each file in mutants/ is a patch to the patched kernel tree, under a header:
 
         Arch: x86_64 arm64
         Build: module           the window is inlined into the test: build that alone
-        Killed-by: suite.case   or console, kselftest, soak, compile.case, symbols.gadgets,
+        Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets,
                                 boot.line, or core: what the hardened kernel converts
         Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  if it is not the ordinary one
@@ -29,7 +29,6 @@ import tempfile
 import build
 import check
 import check_readers
-import check_soak
 import console
 import scenarios
 import tree
@@ -97,11 +96,6 @@ def run(arch, obj, mutant):
     if mutant.killer == 'symbols.gadgets':
         return 'SURVIVES' if check.gadgets(obj)[mutant.killer] == 'ok' else 'killed'
     name, steps, modules = f'mutant-{mutant.name}-{arch}', None, [mutant.module()]
-    if mutant.killer == 'soak':
-        boot = check_soak.boot(arch, check_soak.QUICK_S, name, obj)
-        if not check_soak.numbers(boot):
-            return 'did not come to the test'
-        return 'SURVIVES' if set(check_soak.judge(boot).values()) == {'ok'} else 'killed'
     append = f'kunit.filter_glob={mutant.killer} {mutant.append}'
     if mutant.scenario == 'begin-in-nmi':
         append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi'].append
