@@ -191,7 +191,7 @@ static struct kunit_suite sysctl_suite = {
 	.test_cases = sysctl_cases,
 };
 
-#if defined(CONFIG_RARE_WRITE) && defined(MODULE)
+#ifdef CONFIG_RARE_WRITE
 
 #include "rare_write_test.h"
 
@@ -313,7 +313,7 @@ kunit_test_suites(&sysctl_suite, &misuse_suite);
 
 kunit_test_suite(sysctl_suite);
 
-#endif /* CONFIG_RARE_WRITE && MODULE */
+#endif /* CONFIG_RARE_WRITE */
 
 MODULE_DESCRIPTION("KUnit tests for the sysctl handlers of write-rare variables");
 MODULE_LICENSE("GPL");
