@@ -6,6 +6,7 @@ import re
 import sys
 
 import build
+import console
 import vm
 from common import ARCHES, Step, choose, script
 
@@ -20,7 +21,7 @@ def main():
                           {'/lib/rare_write_demo.ko': build.module(obj, 'rare_write_demo')})
         print(f'\n--- {arch} ---')
         for line in run.text.splitlines():
-            if found := re.match(r'(?:\[[^]]*\] ?)*(rare_write: .*|rare_write_demo: (.*))', line):
+            if found := re.match(console.STAMP + r'(rare_write: .*|rare_write_demo: (.*))', line):
                 print(found[2] or found[1])
         problems = run.problems()
         if 'rare_write_demo: demo finished: ok' not in run.text:

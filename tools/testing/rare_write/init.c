@@ -136,11 +136,12 @@ static int copy(const char *file, const char *name)
 		while (done < n && (ret = write(to, buf + done, n - done)) > 0)
 			done += ret;
 		if (done < n)
-			return -1;
+			break;
 	}
 	close(from);
 	close(to);
-	return n;
+	/* What is left of it could not be written. */
+	return n ? -1 : 0;
 }
 
 static void become_user(void)
