@@ -51,7 +51,8 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('prod'
                '16k', '64k', 'lpa2', 'hwtags')},
            'lint': ('test', 'bench'),
            'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
-           'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed')}
+           'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed'),
+          'series': ('series',)}
 # Of these, the one that differs so little that its objects are a good start.
 NEAR = {'off': 'bench', 'cr0': 'bench', 'prod': 'bench', 'lifecycle': 'test', 'exposed': 'hardened'}
 # What the quick tier boots, as hardened as it gets and with all checks: there is no time for more

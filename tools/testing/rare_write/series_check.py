@@ -5,9 +5,8 @@
 It is applied with git am to the whole pristine tree, and the result is compared
 with the tree that make kernel builds, file by file; the series uses no CONFIG_
 symbol that no Kconfig file defines. Then every patch is built and booted, on
-its own and on both architectures, with all that the test kernel, or later the
-hardened one, asks for and is there yet. It takes hours; what was done is noted
-and not done again: it can be interrupted.
+its own and on both architectures, with all of series.config that is there yet.
+It takes hours; what was done is noted and not done again: it can be interrupted.
 
 	make series-check [ARCH=...] [BUILDS=0]
 """
@@ -30,6 +29,7 @@ LINUX = os.path.join(series.FOLDER, 'linux')
 EACH = os.path.join(series.FOLDER, os.path.basename(SRC))
 MADE = os.path.join(series.FOLDER, 'linux.origin')
 BUILT = os.path.join(series.FOLDER, 'built')
+CONFIG = 'series'
 
 
 def pristine():
@@ -87,9 +87,9 @@ def text(path):
         return file.read()
 
 
-def configure(arch, config, obj):
-    """Configure with all of a kernel that is there yet; return what is asked for, and lacks."""
-    want = build.wanted(build.fragments(arch, config))
+def configure(arch, obj):
+    """Configure with all of the kernel that is there yet; return what is asked for, and lacks."""
+    want = build.wanted(build.fragments(arch, CONFIG))
     os.makedirs(obj, exist_ok=True)
     allconfig = os.path.join(obj, '.allconfig')
     write_whole(allconfig, ''.join(f'{k}={v}\n' for k, v in sorted(want.items())))
@@ -113,14 +113,9 @@ def may_lack(arch, want):
 
 
 def build_one(arch, name):
-    """Build one kernel in the tree as it is now, and boot it.
-
-    From where the kernel's own data can be write-rare, it is, and what hardens the
-    kernel is on: the patches that come then change what the test kernel does not have.
-    """
-    config = 'hardened' if '\nconfig RARE_WRITE_CORE\n' in text('mm/Kconfig') else 'test'
-    obj = os.path.join(series.FOLDER, f'{arch}-{config}-clang')
-    want, lacks = configure(arch, config, obj)
+    """Build one kernel in the tree as it is now, and boot it."""
+    obj = os.path.join(series.FOLDER, f'{arch}-{CONFIG}-clang')
+    want, lacks = configure(arch, obj)
     may = may_lack(arch, want)
     if lacks != may:
         die(f'{arch} {name}: the configuration lacks {" ".join(sorted(lacks)) or "nothing"}, '
