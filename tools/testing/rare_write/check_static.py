@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 import build
-from common import ARCHES, SRC, TOOLCHAINS, TOP, captured, die
+from common import ARCHES, BUILD, SRC, TOOLCHAINS, TOP, captured, die
 
 COCCI = 'scripts/coccinelle/misc/rare_write.cocci'
+SELFTESTS = 'tools/testing/selftests/rare_write'
 WRITERS = 'scripts/coccinelle/misc/rare_write_writers.cocci'
 REMARK = re.compile(r'^(\S+?):(\d+):(?:\d+:)? (?:warning|error): (.*)', re.M)
 
@@ -161,6 +163,15 @@ def compiled(arch, toolchain):
                     env=build.environment())
 
 
+def with_libc():
+    """The selftests as their own Makefile builds them: (status, output). Ours use nolibc."""
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+        status, output = captured(['make', '-s', '-C', os.path.join(SRC, SELFTESTS), 'CC=gcc',
+                                   f'OUTPUT={folder}', 'USERCFLAGS=-Wall'],
+                                  env=build.environment())
+    return status, re.sub(r'^(?=\w+\.c:)', f'{SELFTESTS}/', output, flags=re.M)
+
+
 def judge_output(runs, ours):
     """The remarks about our files in what several runs of make said, each once.
 
@@ -186,5 +197,5 @@ def run(ours):
     # misuse.c has plain stores on purpose: that they are found shows that the rule works.
     yield from (spelling(files), shell(files), spdx(files), includes(files), coccinelle(files),
                quotes(files), writers('tools/testing/rare_write/writers.c'))
-    yield judge_output([compiled(arch, toolchain) for arch in ARCHES for toolchain in TOOLCHAINS],
-                       ours)
+    yield judge_output([with_libc(), *(compiled(arch, toolchain) for arch in ARCHES
+                                       for toolchain in TOOLCHAINS)], ours)

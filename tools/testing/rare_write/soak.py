@@ -28,7 +28,7 @@ class Progress:
     def __call__(self, text):
         *lines, self.rest = (self.rest + text).split('\n')
         for line in lines:
-            if found := re.search(r'rare_write_soak: (minutes .*)', line):
+            if found := re.search(r'# (minutes \d.*)', line):
                 print(f'{self.arch:7} {found[1].strip()}', flush=True)
 
 

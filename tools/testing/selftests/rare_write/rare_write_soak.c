@@ -241,30 +241,13 @@ static const struct {
 
 #define JOBS	((int)(sizeof(jobs) / sizeof(*jobs)))
 
-static void add(char *line, size_t size, const char *what, long number)
-{
-	strlcat(line, what, size);
-	strlcat(line, itoa(number), size);
-}
-
-/* By way of the kernel's log, one line a write: else the kernel speaks in between. */
 static void tell(int minutes)
 {
-	char line[256] = "<4>rare_write_soak:";
-	int fd = open("/dev/kmsg", O_WRONLY);
-
 	get(SOAK "counters");
-	add(line, sizeof(line), " minutes ", minutes);
-	add(line, sizeof(line), ", windows ", number("windows"));
-	add(line, sizeof(line), ", attacks ", number("attacks"));
-	add(line, sizeof(line), ", NMIs ", number("nmis"));
-	add(line, sizeof(line), ", hotplug cycles ", shared->on.done);
-	add(line, sizeof(line), ", module loads ", shared->loads.done);
-	add(line, sizeof(line), ", processes ", shared->processes.done);
-	add(line, sizeof(line), ", audits ", shared->audits.done);
-	strlcat(line, "\n", sizeof(line));
-	write(fd, line, strlen(line));
-	close(fd);
+	ksft_print_msg("minutes %d, windows %ld, attacks %ld, NMIs %ld, hotplug cycles %ld, module loads %ld, processes %ld, audits %ld\n",
+		       minutes, number("windows"), number("attacks"), number("nmis"),
+		       shared->on.done, shared->loads.done, shared->processes.done,
+		       shared->audits.done);
 }
 
 /* Is it too early to stop? On a busy machine some things take long to happen even once. */
