@@ -8,9 +8,12 @@ KERNEL ?= 6.12
 # As in common.py.
 BUILD := $(CURDIR)/build$(addprefix /,$(filter-out 6.12,$(KERNEL)))
 
+DEB_DEPS = +dpkg-dev debhelper cpio gcc-aarch64-linux-gnu
+# Another architecture's packages are installed by an emulator.
+DEBIAN_DEPS = mmdebstrap genext2fs $(if $(filter arm64,$(ARCH)),qemu-user-static arch-test)
 LINT_DEPS = +gcc-aarch64-linux-gnu sparse coccinelle codespell shellcheck
 
-export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS MINUTES
+export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS MINUTES BASE
 export CONFIG TOOLCHAIN
 
 help:
@@ -45,6 +48,9 @@ help:
 	@echo '  make bench-system [ARCH=...] [ACCEL=tcg|kvm] [A=exposed] [B=hardened] [DOCS=1]'
 	@echo '                                   boot, system calls, fork, exec, sockets of two kernels'
 	@echo '  make kernel ARCH=... [CONFIG=test|hardened|prod|off|...] [TOOLCHAIN=clang|gcc]'
+	@echo '  make deb ARCH=... [BASE=file]    Debian packages: its cloud configuration, or another, and ours'
+	@echo '  make deb-boot ARCH=... [BASE=file]'
+	@echo '                                   and boot them, with Debian 12, to a login'
 	@echo '  make run ARCH=... MODULE=a.ko[,b.ko] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=tcg|kvm]'
 	@echo '                                   boot the test kernel and load modules'
 	@echo '  make shell ARCH=... [MODULE=...] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=...]'
@@ -127,6 +133,14 @@ mutants: deps
 kernel: deps
 	@python3 $T/build.py '$(ARCH)' '$(CONFIG)' '$(TOOLCHAIN)'
 
+deb:
+	@$T/deps.sh $(DEB_DEPS)
+	@python3 $T/deb.py
+
+deb-boot:
+	@$T/deps.sh $(DEB_DEPS) $(DEBIAN_DEPS)
+	@python3 $T/deb.py boot
+
 run: deps
 	@python3 $T/vm.py
 
@@ -148,4 +162,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: help deps demo check check-full exploit coverage bench bench-compare bench-system model mutants soak kselftest kernel run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack
+.PHONY: help deps demo check check-full exploit coverage bench bench-compare bench-system model mutants soak kselftest kernel deb deb-boot run shell kernel-src kernel-obj clean distclean lint series series-check htmldocs series-try attack

@@ -25,13 +25,14 @@ import check_lint
 import check_static
 import conditions
 import coverage
+import deb
 import exploit
 import htmldocs
 import kselftest
 import soak
 import sysctl
 import vm
-from common import ARCHES, CONFIGS, HERE, SRC, TOP
+from common import ARCHES, CONFIGS, HERE, SRC, TOP, child
 
 MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
@@ -795,6 +796,31 @@ def selftests(_):
                      run.problems() == ['splat: BUG: y'])
 
 
+GUEST = r'''
+printf 'rare-write login: '; read who; printf '# '
+poweroff() { echo 'reboot: Power down'; exit; }
+while read -r line; do eval "$line"; printf '# '; done
+'''
+
+
+def installed(toy):
+    """What deb.py makes of what a machine answers: (name, is that right)."""
+    yield 'arch', refused(toy.run('deb.py', ARCH='ppc'), 'ARCH=ppc is unknown')
+    yield 'base', refused(toy.run('deb.py', LINUX_TAR=toy.tar, ARCH='arm64', BASE='/nowhere'),
+                          '/nowhere: No such file')
+    log = toy.write('console', '')
+    with mock.patch('deb.COMMANDS', {
+            'right': ('echo fine', 'f.ne'), 'status': ('echo fine; false', 'f.ne'),
+            'else': ('echo well', 'f.ne'), 'not-ok': ('echo fine; echo not ok 1 test', 'f.ne'),
+            'log': ('echo fine; echo "[    1.000000] BUG: x"', 'f.ne')}), open(log, 'wb') as out, \
+            child(['sh', '-c', GUEST], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                  stderr=subprocess.DEVNULL) as guest:
+        cases = deb.talk(deb.Terminal(guest, out))
+    yield 'cases', [case for case, state in cases.items() if state == 'ok'] == [
+        'login', 'right', 'poweroff'] and len(cases) == 7
+    yield 'console', 'reboot: Power down' in toy.read('console')
+
+
 def traces(_):
     """What coverage.py makes of a trace: (name, is that right)."""
     event = ' init-1 [002] ..1.. 0.1: rare_write: caller=f+0x8/0x10{} dst=config+0x8/0x28{} len=8\n'
@@ -814,7 +840,7 @@ def run():
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
         for part in (trees, builds, runs, lint, configs, memory, soaks, table, system, series,
-                     kernels, static, exploits, knobs, selftests, traces):
+                     kernels, static, exploits, knobs, selftests, installed, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
