@@ -42,6 +42,12 @@ def stale_code(text):
     return bool(found) and found[1] != 'cc'
 
 
+def once(text):
+    """Without what the kernel says again, since another CPU took the console from it meanwhile."""
+    return re.sub(r'^(.*)\n?\*\* replaying previous printk message \*\*\n(?=\1)', '', text,
+                  flags=re.M)
+
+
 def splats(text, deny=DENY):
     """Everything on the console that should not be there."""
     if not deny:

@@ -11,6 +11,7 @@ KTAP = '''[ 1.0]     KTAP version 1
 [ 1.0]     ok 3 three # SKIP no such machine
 [ 1.0] not ok 1 suite
 '''
+AGAIN = '[1.0] one\n[1.1] two{}** replaying previous printk message **\n[1.1] two lines\n[1.2] end\n'
 INT3 = '''[4.1] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI
 [4.1] CPU: 2 UID: 0 PID: 0 Comm: swapper/2 Not tainted 6.12.117 #1
 [4.1] RIP: 0010:sched_clock_cpu+0xb/0x1b0
@@ -30,6 +31,10 @@ CASES = (
     ('ktap', lambda: console.results(KTAP) == {
         'suite.one': 'ok', 'suite.two': 'failed', 'suite.three': 'no such machine'}),
     ('ktap-cut-off', lambda: console.results(KTAP.replace('1..3', '1..4'))['suite.plan'] == 'failed'),
+    ('said-again', lambda: console.once(AGAIN.format(' lines\n')) ==
+     '[1.0] one\n[1.1] two lines\n[1.2] end\n'),
+    ('half-said', lambda: console.once(AGAIN.format('')) == '[1.0] one\n[1.1] two lines\n[1.2] end\n'),
+    ('said-else', lambda: '[1.1] two three\n' in console.once(AGAIN.format(' three\n'))),
     ('int3-is-gone', lambda: console.stale_code(INT3.format('66'))),
     ('int3-is-there', lambda: not console.stale_code(INT3.format('cc'))),
     ('no-int3', lambda: not console.stale_code(INT3.format('66').replace('int3', 'invalid opcode'))),

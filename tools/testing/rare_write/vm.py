@@ -61,7 +61,7 @@ def pack(arch, obj, name, plan, files, root=()):
 def read(base, timed_out, status=0):
     """Make a Run of what a machine left behind."""
     with open(base + '.console', errors='replace') as file:
-        text = file.read().replace('\r', '')
+        text = console.once(file.read().replace('\r', ''))
     with open(base + '.verdict') as file:
         steps = file.read().splitlines()
     return Run(base + '.console', text, steps, timed_out, status)
