@@ -65,9 +65,8 @@ def base(arch):
         return file.read()
 
 
-def configure(arch, obj):
+def configure(arch, obj, text):
     """Merge the fragments, with the kernel's own script; nothing of them may get lost."""
-    text = base(arch)
     os.makedirs(obj, exist_ok=True)
     start = os.path.join(obj, '.base')
     write_whole(start, text)
@@ -87,11 +86,12 @@ def configure(arch, obj):
 
 def packages(arch):
     """Build the packages; return their paths."""
+    start = base(arch)
     tree.prepare()
     folder = os.path.join(BUILD, f'{arch}-deb')
     # They appear beside the objects.
     obj = os.path.join(folder, 'obj')
-    configure(arch, obj)
+    configure(arch, obj, start)
     for path in glob.glob(f'{folder}/*.deb'):
         os.remove(path)
     with Step(f'building packages for {arch}'):

@@ -32,7 +32,7 @@ import kselftest
 import soak
 import sysctl
 import vm
-from common import ARCHES, CONFIGS, HERE, SRC, TOP, child
+from common import ARCHES, CONFIGS, HERE, KERNELS, SRC, TOP, child
 
 MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
@@ -414,6 +414,7 @@ def table(toy):
     def cells(results, version='6.12.7'):
         """The line of one scenario, after one more run."""
         with mock.patch.object(conditions, 'TABLE', path), \
+                mock.patch.object(conditions, 'KERNEL', KERNELS[0]), \
                 mock.patch.object(conditions, 'first_line', lambda *_: 'tool'), \
                 mock.patch.object(conditions.tree, 'look', lambda _: (version, None)):
             conditions.write_table(results)
@@ -806,8 +807,7 @@ while read -r line; do eval "$line"; printf '# '; done
 def installed(toy):
     """What deb.py makes of what a machine answers: (name, is that right)."""
     yield 'arch', refused(toy.run('deb.py', ARCH='ppc'), 'ARCH=ppc is unknown')
-    yield 'base', refused(toy.run('deb.py', LINUX_TAR=toy.tar, ARCH='arm64', BASE='/nowhere'),
-                          '/nowhere: No such file')
+    yield 'base', refused(toy.run('deb.py', ARCH='arm64', BASE='/nowhere'), '/nowhere: No such file')
     log = toy.write('console', '')
     with mock.patch('deb.COMMANDS', {
             'right': ('echo fine', 'f.ne'), 'status': ('echo fine; false', 'f.ne'),
