@@ -44,7 +44,7 @@ def stale_code(text):
 
 def once(text):
     """Without what the kernel says again, since another CPU took the console from it meanwhile."""
-    return re.sub(r'^(.*)\n?\*\* replaying previous printk message \*\*\n(?=\1)', '', text,
+    return re.sub(r'^(.+)\n*\*\* replaying previous printk message \*\*\n(?=\1)', '', text,
                   flags=re.M)
 
 

@@ -33,6 +33,8 @@ CASES = (
     ('ktap-cut-off', lambda: console.results(KTAP.replace('1..3', '1..4'))['suite.plan'] == 'failed'),
     ('said-again', lambda: console.once(AGAIN.format(' lines\n')) ==
      '[1.0] one\n[1.1] two lines\n[1.2] end\n'),
+    ('said-again-later', lambda: console.once(AGAIN.format(' lines\n\n')) ==
+     '[1.0] one\n[1.1] two lines\n[1.2] end\n'),
     ('half-said', lambda: console.once(AGAIN.format('')) == '[1.0] one\n[1.1] two lines\n[1.2] end\n'),
     ('said-else', lambda: '[1.1] two three\n' in console.once(AGAIN.format(' three\n'))),
     ('int3-is-gone', lambda: console.stale_code(INT3.format('66'))),
