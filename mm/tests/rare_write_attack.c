@@ -824,18 +824,28 @@ static void published_in_order(struct kunit *test)
 
 static struct {
 	u32 __user *user;
+	typeof(strncpy_from_user_nofault) *strncpy;
+	typeof(strnlen_user_nofault) *strnlen;
+	typeof(__ftrace_enabled_save) *crash;
 	int count;
-	long access;
+	long get, put, string, length;
 	u64 private;
 	struct fault fault;
 } traced;
 
 static noinline notrace void try_all(void)
 {
-	u32 val;
+	char __user *string = (char __user *)traced.user;
+	u32 val = 1;
 
-	traced.access = copy_from_user_nofault(&val, traced.user, sizeof(val));
+	traced.put = copy_to_user_nofault(traced.user, &val, sizeof(val));
+	traced.get = copy_from_user_nofault(&val, traced.user, sizeof(val));
+	traced.string = traced.strncpy((char *)&val, string, sizeof(val));
+	traced.length = traced.strnlen(string, sizeof(val));
 	traced.private = rare_write_debug_private(raw_smp_processor_id());
+	/* What kexec does first. */
+	if (traced.private)
+		traced.crash();
 	traced.fault = store((unsigned long)&quarry, 8);
 	traced.count++;
 }
@@ -874,11 +884,17 @@ static void expect_traced(struct kunit *test, void (*func)(void))
 	KUNIT_ASSERT_EQ(test, addr, 0x10000000);
 	memset(&traced, 0, sizeof(traced));
 	traced.user = (u32 __user *)addr;
+	traced.strncpy = function(test, "strncpy_from_user_nofault");
+	traced.strnlen = function(test, "strnlen_user_nofault");
+	traced.crash = function(test, "__ftrace_enabled_save");
 	KUNIT_ASSERT_EQ(test, put_user(val, traced.user), 0);
 
 	func();
 	KUNIT_EXPECT_EQ(test, traced.count, 1);
-	KUNIT_EXPECT_EQ(test, traced.access, 0);
+	KUNIT_EXPECT_EQ(test, traced.put, 0);
+	KUNIT_EXPECT_EQ(test, traced.get, 0);
+	KUNIT_EXPECT_EQ(test, traced.string, 2);
+	KUNIT_EXPECT_EQ(test, traced.length, 2);
 	KUNIT_EXPECT_EQ(test, traced.private, 0);
 	KUNIT_EXPECT_TRUE(test, traced.fault.hit);
 
@@ -888,7 +904,10 @@ static void expect_traced(struct kunit *test, void (*func)(void))
 		__rare_write(other_page[1], 2);
 	}
 	KUNIT_EXPECT_EQ(test, traced.count, 2);
-	KUNIT_EXPECT_EQ(test, traced.access, -EFAULT);
+	KUNIT_EXPECT_EQ(test, traced.put, -EFAULT);
+	KUNIT_EXPECT_EQ(test, traced.get, -EFAULT);
+	KUNIT_EXPECT_EQ(test, traced.string, -EFAULT);
+	KUNIT_EXPECT_EQ(test, traced.length, 0);
 	KUNIT_EXPECT_NE(test, traced.private, 0);
 	KUNIT_EXPECT_TRUE(test, traced.fault.hit);
 	KUNIT_EXPECT_EQ(test, traced.fault.addr, (unsigned long)&quarry);

@@ -9,7 +9,8 @@ in which file, no more and no fewer. After a change that adds or removes some,
 	tools/testing/rare_write/check_lint.py --refresh
 
 corrects the numbers; new types get the reason "?", which is refused until
-somebody writes a better one.
+somebody writes a better one. What the tools of another kernel say else, KERNEL=7.3,
+is in groups for that kernel alone, TYPE@7.3.
 """
 import collections
 import concurrent.futures
@@ -22,7 +23,7 @@ import sys
 import check_static
 import series
 import tree
-from common import HERE, SRC, TOP, captured, die, script
+from common import HERE, KERNEL, KERNELS, SRC, TOP, captured, die, script
 
 WAIVERS = os.path.join(HERE, 'checkpatch.waivers')
 HEAD = '''# SPDX-License-Identifier: GPL-2.0-only
@@ -30,6 +31,8 @@ HEAD = '''# SPDX-License-Identifier: GPL-2.0-only
 #
 # TYPE: reason
 #	file, how many
+#
+# TYPE@KERNEL: how many it is with that one instead
 '''
 
 
@@ -112,13 +115,13 @@ def everything():
 
 
 def waivers(text):
-    """[[type, reason, {file: count}]] in the order of the list; wrong lines are an error."""
+    """[[type, reason, {file: count}, kernel or None]] in order; wrong lines are an error."""
     groups = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith('#'):
             continue
-        if found := re.fullmatch(r'([A-Z_]+): (.+)', line):
-            groups.append([found[1], found[2], {}])
+        if found := re.fullmatch(r'([A-Z_]+)(?:@(\S+))?: (.+)', line):
+            groups.append([found[1], found[3], {}, found[2]])
         elif (found := re.fullmatch(r'\t(\S+) (\d+)', line)) and groups:
             groups[-1][2][found[1]] = int(found[2])
         else:
@@ -129,15 +132,19 @@ def waivers(text):
 def judge(found, groups):
     """Compare {file: [(type, line)]} with the waivers: {case: 'ok' or 'failed...'}."""
     cases = {}
-    waived = {}
-    for kind, reason, where in groups:
+    waived, general = {}, {}
+    for kind, reason, where, kernel in groups:
+        if kernel not in (None, KERNEL):
+            continue
+        mine = waived if kernel else general
         for path, count in where.items():
             bad = ('has no reason' if reason == '?' else
-                   'is waived twice' if (path, kind) in waived else
+                   'is waived twice' if (path, kind) in mine else
                    'is not looked at' if path not in found else None)
             if bad:
                 cases[f'waiver.{path}.{kind}'] = f'failed: {bad}'
-            waived[path, kind] = count
+            mine[path, kind] = count
+    waived = {**general, **waived}
     for path, lines in found.items():
         wrong = []
         for kind in sorted({k for k, _ in lines} | {k for p, k in waived if p == path}):
@@ -157,32 +164,35 @@ def read():
 def refresh():
     """Correct the numbers of the list, in place."""
     groups, found = read(), everything()
-    counts = {}
-    for path, lines in found.items():
-        for kind, _ in lines:
-            counts[path, kind] = counts.get((path, kind), 0) + 1
-    for kind, _, where in groups:
-        for path in list(where):
-            where[path] = counts.pop((path, kind), 0)
-            if not where[path]:
-                del where[path]
+    counts = collections.Counter((path, kind) for path, lines in found.items() for kind, _ in lines)
+    mine = None if KERNEL == KERNELS[0] else KERNEL
+    # What another kernel does not say differently is waived for all.
+    same = {} if not mine else {(path, kind): count for kind, _, where, kernel in groups
+                                if not kernel for path, count in where.items()}
+    counts = {key: counts[key] for key in sorted({*counts, *same})
+              if counts[key] != same.get(key, 0)}
+    for kind, _, where, kernel in groups:
+        if kernel == mine:
+            where.update((path, counts.pop((path, kind), None)) for path in list(where))
     for (path, kind), count in counts.items():
         # One reason for all files, as a start.
-        same = [where for k, _, where in groups if k == kind]
-        if not same:
-            groups.append([kind, '?', {}])
-            same = [groups[-1][2]]
-        same[0][path] = count
+        places = [where for k, _, where, kernel in groups if (k, kernel) == (kind, mine)]
+        if not places:
+            groups.append([kind, '?', {}, mine])
+            places = [groups[-1][2]]
+        places[0][path] = count
         print(f'new: {path}: {kind}: {count}')
         for k, line in found[path]:
             if k == kind:
                 print(f'  {line}')
     with open(WAIVERS, 'w') as file:
         file.write(HEAD)
-        for kind, reason, where in groups:
-            if where:
-                file.write(f'\n{kind}: {reason}\n')
-                file.write(''.join(f'\t{path} {count}\n' for path, count in sorted(where.items())))
+        for kind, reason, where, kernel in groups:
+            lines = [f'\t{path} {count}\n' for path, count in sorted(where.items())
+                     if count is not None]
+            if lines:
+                file.write(f'\n{kind}{f"@{kernel}" if kernel else ""}: {reason}\n')
+                file.writelines(lines)
 
 
 def run():

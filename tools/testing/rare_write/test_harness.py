@@ -32,7 +32,7 @@ import kselftest
 import soak
 import sysctl
 import vm
-from common import ARCHES, CONFIGS, HERE, KERNELS, SRC, TOP, child
+from common import ARCHES, CONFIGS, HERE, KERNEL, KERNELS, SRC, TOP, child
 
 MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
@@ -335,6 +335,9 @@ def lint(_):
     yield 'unused', bad('VOLATILE: so\n\ta.c 2\n\tb.c 1\n') == ['b.c']
     yield 'file-is-gone', bad('VOLATILE: so\n\ta.c 2\n\tc.c 1\n') == ['waiver.c.c.VOLATILE']
     yield 'no-reason', bad('VOLATILE: ?\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
+    own = f'VOLATILE: so\n\ta.c 1\nVOLATILE@{KERNEL}: so\n\ta.c 2\n'
+    yield 'this-kernel', bad(own) == []
+    yield 'other-kernel', bad(own.replace(KERNEL, '0.1')) == ['a.c']
     yield 'twice', bad('VOLATILE: so\n\ta.c 2\nVOLATILE: no\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
 
 

@@ -126,8 +126,10 @@ static void creation(void)
 
 	for (int family = INET; family <= INET6; family += INET6 - INET) {
 		ok = ok && !makes(family, STREAM, 0) && !makes(family, STREAM, IPPROTO_TCP) &&
-		     !makes(family, DGRAM, 0) && !makes(family, DGRAM, IPPROTO_UDPLITE) &&
-		     !makes(family, RAW, IPPROTO_RAW);
+		     !makes(family, DGRAM, 0) && !makes(family, RAW, IPPROTO_RAW);
+		/* Not the first of its list. Who may have one is another question. */
+		ok = ok && makes(family, DGRAM, family == INET ? IPPROTO_ICMP : IPPROTO_ICMPV6) !=
+		     EPROTONOSUPPORT;
 		ok = ok && makes(family, STREAM, IPPROTO_UDP) == EPROTONOSUPPORT &&
 		     makes(family, RAW, 0) == EPROTONOSUPPORT &&
 		     makes(family, SEQPACKET, 0) == ESOCKTNOSUPPORT;
