@@ -10,6 +10,7 @@ Each file in mutants/ is a patch to the patched kernel tree, under a header:
         Build: module           the window is inlined into the test: build that alone
         Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets,
                                 boot.line, or core: what the hardened kernel converts
+        Config: hardened        if the test kernel does not have what it breaks
         Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  if it is not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
@@ -45,7 +46,7 @@ class Mutant:
         with open(os.path.join(FOLDER, name)) as file:
             head, self.patch = file.read().split('\n---\n', 1)
         fields = dict(re.findall(
-            r'^(Arch|Build|Killed-by|Kernel|Scenario|CPU|Append|Params): (.*)$', head, re.M))
+            r'^(Arch|Build|Killed-by|Config|Kernel|Scenario|CPU|Append|Params): (.*)$', head, re.M))
         self.name = name.removesuffix('.patch')
         self.what = head.split('\n')[0]
         self.arches = fields['Arch'].split()
@@ -56,7 +57,7 @@ class Mutant:
         self.cpu = fields.get('CPU')
         self.append = fields.get('Append', '').replace('rodata=on', scenarios.NO_LINEAR_MAP)
         self.params = fields.get('Params', '')
-        self.config = 'hardened' if self.killer == 'core' else 'test'
+        self.config = fields.get('Config') or ('hardened' if self.killer == 'core' else 'test')
 
     def module(self):
         """The one that has the test."""

@@ -26,6 +26,7 @@
 
 #include <asm/byteorder.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
