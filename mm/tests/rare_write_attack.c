@@ -824,9 +824,9 @@ static void published_in_order(struct kunit *test)
 
 static struct {
 	u32 __user *user;
-	typeof(strncpy_from_user_nofault) *strncpy;
-	typeof(strnlen_user_nofault) *strnlen;
-	typeof(__ftrace_enabled_save) *crash;
+	long (*get_string)(char *dst, const void __user *src, long count);
+	long (*get_length)(const void __user *src, long count);
+	int (*crash)(void);
 	int count;
 	long get, put, string, length;
 	u64 private;
@@ -835,13 +835,13 @@ static struct {
 
 static noinline notrace void try_all(void)
 {
-	char __user *string = (char __user *)traced.user;
+	char __user *chars = (char __user *)traced.user;
 	u32 val = 1;
 
 	traced.put = copy_to_user_nofault(traced.user, &val, sizeof(val));
 	traced.get = copy_from_user_nofault(&val, traced.user, sizeof(val));
-	traced.string = traced.strncpy((char *)&val, string, sizeof(val));
-	traced.length = traced.strnlen(string, sizeof(val));
+	traced.string = traced.get_string((char *)&val, chars, sizeof(val));
+	traced.length = traced.get_length(chars, sizeof(val));
 	traced.private = rare_write_debug_private(raw_smp_processor_id());
 	/* What kexec does first. */
 	if (traced.private)
@@ -884,8 +884,8 @@ static void expect_traced(struct kunit *test, void (*func)(void))
 	KUNIT_ASSERT_EQ(test, addr, 0x10000000);
 	memset(&traced, 0, sizeof(traced));
 	traced.user = (u32 __user *)addr;
-	traced.strncpy = function(test, "strncpy_from_user_nofault");
-	traced.strnlen = function(test, "strnlen_user_nofault");
+	traced.get_string = function(test, "strncpy_from_user_nofault");
+	traced.get_length = function(test, "strnlen_user_nofault");
 	traced.crash = function(test, "__ftrace_enabled_save");
 	KUNIT_ASSERT_EQ(test, put_user(val, traced.user), 0);
 
