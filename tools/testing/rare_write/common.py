@@ -52,7 +52,7 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('prod'
            'lint': ('test', 'bench'),
            'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
            'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed'),
-          'series': ('series',)}
+           'series': ('series',)}
 # Of these, the one that differs so little that its objects are a good start.
 NEAR = {'off': 'bench', 'cr0': 'bench', 'prod': 'bench', 'lifecycle': 'test', 'exposed': 'hardened'}
 # What the quick tier boots, as hardened as it gets and with all checks: there is no time for more
