@@ -59,10 +59,10 @@ def wanted(paths):
     return want
 
 
-def fragments(arch, config):
-    """What makes up a configuration, a later one wins: of each layer the kernel's own files,
-    and ours for all, for this architecture, and for this version of the kernel."""
-    for layer in ('base', arch, *CONFIGS[config]):
+def layers(arch, names):
+    """The files of these layers, a later one wins: of each the kernel's own, and ours for all,
+    for this architecture, and for this version of the kernel."""
+    for layer in names:
         for path in (os.path.join(SRC, 'kernel/configs', f'{layer}.config'),
                      os.path.join(SRC, 'arch', ARCHES[arch]['source'], 'configs', f'{layer}.config'),
                      os.path.join(HERE, 'configs', f'{layer}.config'),
@@ -70,6 +70,18 @@ def fragments(arch, config):
                      os.path.join(HERE, 'configs', f'{layer}-{KERNEL}.config')):
             if os.path.isfile(path):
                 yield path
+
+
+def fragments(arch, config):
+    """What makes up a configuration."""
+    return layers(arch, ('base', arch, *CONFIGS[config]))
+
+
+def lacking(want, obj):
+    """What was asked for and is not so: {symbol: what it is}."""
+    have = wanted([os.path.join(obj, '.config')])
+    return {symbol: have.get(symbol, 'n') for symbol, value in want.items()
+            if have.get(symbol, 'n') != value}
 
 
 def configure(arch, config, toolchain, obj):
@@ -92,12 +104,9 @@ def configure(arch, config, toolchain, obj):
             file.write(text)
         logged(args + [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'], log, 'configuring',
                env=environment())
-    have = wanted([dotconfig])
-    for symbol, value in want.items():
-        if have.get(symbol, 'n') != value:
-            os.remove(dotconfig)
-            die(f'{symbol}={value} was asked for, the kernel makes it '
-                f'{have.get(symbol, "n")} ({arch} {config})')
+    for symbol, value in lacking(want, obj).items():
+        os.remove(dotconfig)
+        die(f'{symbol}={want[symbol]} was asked for, the kernel makes it {value} ({arch} {config})')
     write_whole(stamp, text)
 
 

@@ -28,8 +28,8 @@ import console
 import tree
 import userland
 import vm
-from common import (ARCHES, BUILD, HERE, KERNEL, SRC, Step, child, choose, die, logged,
-                    script, write_whole)
+from common import (ARCHES, BUILD, KERNEL, SRC, Step, child, choose, die, logged, script,
+                    write_whole)
 
 PACKAGE = f'linux-config-{KERNEL}'
 RELEASE = 'bookworm'
@@ -45,7 +45,7 @@ COMMANDS = {
     'sample': ('modprobe rare_write_howto && cat /sys/kernel/debug/rare_write/regions',
                'rare_write_howto'),
     'audit': ('cat /sys/kernel/debug/rare_write/audit', r'audit: ok: \d+ pages'),
-    'selftests': ('make -s -C /root/linux/tools/testing/selftests TARGETS=rare_write run_tests',
+    'selftests': ('make -s -C /usr/src/linux/tools/testing/selftests TARGETS=rare_write run_tests',
                   r'(?m)^ok 1 selftests: rare_write: rare_write_test$'),
     'log': ('dmesg', r'Linux version .*-rare-write'),
 }
@@ -68,17 +68,13 @@ def configure(arch, obj, text):
     os.makedirs(obj, exist_ok=True)
     start = os.path.join(obj, '.base')
     write_whole(start, text)
-    parts = [os.path.join(SRC, 'kernel/configs/rare_write.config'),
-             os.path.join(SRC, 'arch', ARCHES[arch]['source'], 'configs/rare_write.config'),
-             os.path.join(HERE, 'configs/deb.config')]
-    args = build.make_args(arch, 'clang', obj)
+    parts = list(build.layers(arch, ('rare_write', 'deb')))
     logged([os.path.join(SRC, 'scripts/kconfig/merge_config.sh'), '-m', '-O', obj, start, *parts],
            f'deb-merge-{arch}.log', 'merge_config.sh')
-    logged([*args, 'olddefconfig'], f'deb-config-{arch}.log', 'configuring',
-           env=build.environment())
-    have = build.wanted([os.path.join(obj, '.config')])
-    if lost := [f'{symbol}={value}' for symbol, value in build.wanted(parts).items()
-                if have.get(symbol, 'n') != value]:
+    logged([*build.make_args(arch, 'clang', obj), 'olddefconfig'], f'deb-config-{arch}.log',
+           'configuring', env=build.environment())
+    want = build.wanted(parts)
+    if lost := [f'{symbol}={want[symbol]}' for symbol in build.lacking(want, obj)]:
         die(f'{arch}: this configuration does not allow {" ".join(lost)}')
 
 
@@ -122,11 +118,11 @@ def image(arch, package):
     with Step(f'making a Debian for {arch}'):
         logged(['mmdebstrap', '--variant=important', f'--architectures={ARCHES[arch]["debian"]}',
                 f'--include={",".join(INCLUDE)}',
-                f'--customize-hook=upload "{package}" /root/kernel.deb',
-                '--customize-hook=chroot "$1" dpkg --install /root/kernel.deb',
-                f'--customize-hook=copy-in "{selftests(folder)}" /root',
+                f'--customize-hook=upload "{package}" /tmp/kernel.deb',
+                '--customize-hook=chroot "$1" dpkg --install /tmp/kernel.deb',
+                f'--customize-hook=copy-in "{selftests(folder)}" /usr/src',
                 # Where the selftest looks for what it is to load again.
-                f'--customize-hook=ln -s "$(cd "$1" && echo /lib/modules/*/{howto})" "$1/lib/"',
+                f'--customize-hook=chroot "$1" sh -c "ln -s /lib/modules/*/{howto} /lib"',
                 '--customize-hook=chroot "$1" passwd --delete root',
                 '--customize-hook=echo rare-write > "$1/etc/hostname"',
                 f'--customize-hook=copy-out /boot "{folder}"',

@@ -97,8 +97,7 @@ def configure(arch, obj):
     logged(build.make_args(arch, 'clang', obj, EACH) +
            [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'],
            f'series-config-{arch}.log', 'configuring', env=build.environment())
-    have = build.wanted([os.path.join(obj, '.config')])
-    return want, {symbol for symbol, value in want.items() if have.get(symbol, 'n') != value}
+    return want, set(build.lacking(want, obj))
 
 
 def may_lack(arch, want):
