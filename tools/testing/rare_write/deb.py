@@ -127,7 +127,11 @@ def image(arch, package):
                 '--customize-hook=echo rare-write > "$1/etc/hostname"',
                 f'--customize-hook=copy-out /boot "{folder}"',
                 RELEASE, disk], f'deb-debian-{arch}.log', 'mmdebstrap')
-    return (disk, *(glob.glob(f'{boot}/{name}-*')[0] for name in ('vmlinuz', 'initrd.img')))
+    files = [path for name in ('vmlinuz', 'initrd.img') for path in glob.glob(f'{boot}/{name}-*')]
+    if len(files) != 2:
+        die(f'the package made {" ".join(map(os.path.basename, files)) or "nothing"} in /boot, a '
+            'kernel and an initramfs are needed: CONFIG_BLK_DEV_INITRD')
+    return disk, *files
 
 
 class Terminal:
