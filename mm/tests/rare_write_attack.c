@@ -63,6 +63,14 @@ static int open_windows(void *unused)
 	return 0;
 }
 
+static void start_windows(struct kunit *test, unsigned int cpu)
+{
+	memset(&writer, 0, sizeof(writer));
+	writer.task = kthread_create_on_cpu(open_windows, NULL, cpu, "windows/%u");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(writer.task));
+	wake_up_process(writer.task);
+}
+
 static void attempt(struct hijacker *mine)
 {
 	unsigned long addr = alias_of(&quarry);
@@ -102,11 +110,8 @@ static void hijack(struct kunit *test)
 	for_each_online_cpu(a) {
 		if (a >= ARRAY_SIZE(hijackers))
 			break;
-		memset(&writer, 0, sizeof(writer));
 		memset(hijackers, 0, sizeof(hijackers));
-		writer.task = kthread_create_on_cpu(open_windows, NULL, a, "windows/%u");
-		KUNIT_ASSERT_FALSE(test, IS_ERR(writer.task));
-		wake_up_process(writer.task);
+		start_windows(test, a);
 		for_each_online_cpu(b) {
 			if (b >= ARRAY_SIZE(hijackers) || b == a)
 				continue;
@@ -602,10 +607,7 @@ static void audit_beside_windows(struct kunit *test)
 
 	if (cpu >= nr_cpu_ids)
 		kunit_skip(test, "needs two CPUs");
-	memset(&writer, 0, sizeof(writer));
-	writer.task = kthread_create_on_cpu(open_windows, NULL, cpu, "windows/%u");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(writer.task));
-	wake_up_process(writer.task);
+	start_windows(test, cpu);
 	for (int i = 0; i < 10; i++) {
 		u64 windows = READ_ONCE(writer.windows);
 

@@ -84,11 +84,24 @@ def lacking(want, obj):
             if have.get(symbol, 'n') != value}
 
 
+def asked(want):
+    """What is wanted, as kconfig reads it."""
+    return ''.join(f'{symbol}={value}\n' for symbol, value in sorted(want.items()))
+
+
+def ask(want, obj):
+    """Write down what is wanted of a configuration; return what tells kbuild of it."""
+    os.makedirs(obj, exist_ok=True)
+    path = os.path.join(obj, '.allconfig')
+    write_whole(path, asked(want))
+    return f'KCONFIG_ALLCONFIG={path}'
+
+
 def configure(arch, config, toolchain, obj):
     """Bring .config up to date; a symbol that was asked for and dropped is an error."""
     want = wanted(fragments(arch, config))
     stamp = os.path.join(obj, '.fragments')
-    text = ''.join(f'{k}={v}\n' for k, v in sorted(want.items()))
+    text = asked(want)
     dotconfig = os.path.join(obj, '.config')
     log = f'config-{os.path.basename(obj)}.log'
     args = make_args(arch, toolchain, obj)
@@ -98,12 +111,7 @@ def configure(arch, config, toolchain, obj):
         # The Kconfig files may have changed.
         logged(args + ['olddefconfig'], log, 'configuring', env=environment())
     else:
-        os.makedirs(obj, exist_ok=True)
-        allconfig = os.path.join(obj, '.allconfig')
-        with open(allconfig, 'w') as file:
-            file.write(text)
-        logged(args + [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'], log, 'configuring',
-               env=environment())
+        logged(args + [ask(want, obj), 'allnoconfig'], log, 'configuring', env=environment())
     for symbol, value in lacking(want, obj).items():
         os.remove(dotconfig)
         die(f'{symbol}={want[symbol]} was asked for, the kernel makes it {value} ({arch} {config})')

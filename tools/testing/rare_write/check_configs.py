@@ -92,12 +92,8 @@ def judge(status, output, ours=(), touched=()):
 def configure(arch, obj, config):
     """Make .config; return what went wrong, or None."""
     want = {**PINNED, **config.pinned}
-    os.makedirs(obj, exist_ok=True)
-    allconfig = os.path.join(obj, '.allconfig')
-    with open(allconfig, 'w') as file:
-        file.write(''.join(f'{name}={value}\n' for name, value in want.items()))
     status, output = captured(
-        [*build.make_args(arch, 'clang', obj), f'KCONFIG_ALLCONFIG={allconfig}',
+        [*build.make_args(arch, 'clang', obj), build.ask(want, obj),
          f'KCONFIG_SEED={config.seed}', config.target], env=build.environment())
     if status:
         return f'failed: {output[-200:]}'

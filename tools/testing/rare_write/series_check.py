@@ -20,8 +20,7 @@ import build
 import series
 import tree
 import vm
-from common import (ARCHES, BUILD, SRC, Step, captured, choose, die, logged, script,
-                    write_whole)
+from common import ARCHES, SRC, Step, captured, choose, die, logged, script, write_whole
 
 # A git repository of the pristine tree, and a second tree of it to build in: what
 # is tried in the first changes no date there. Where the two are to each other is as
@@ -50,6 +49,8 @@ def pristine():
         if status:
             die(f'{path} cannot be read: {output.splitlines()[-1:]}')
         series.git(LINUX, 'init', '--quiet', '--initial-branch=pristine')
+        # It would pack in the background, for minutes, what is thrown away.
+        series.git(LINUX, 'config', 'gc.auto', '0')
         series.commit(LINUX, f'Linux {tree.look(LINUX)[0]}')
         series.git(LINUX, 'worktree', 'add', '--quiet', '--detach', EACH, 'pristine')
     write_whole(MADE, origin)
@@ -91,11 +92,7 @@ def text(path):
 def configure(arch, obj):
     """Configure with all of the kernel that is there yet; return what is asked for, and lacks."""
     want = build.wanted(build.fragments(arch, CONFIG))
-    os.makedirs(obj, exist_ok=True)
-    allconfig = os.path.join(obj, '.allconfig')
-    write_whole(allconfig, ''.join(f'{k}={v}\n' for k, v in sorted(want.items())))
-    logged(build.make_args(arch, 'clang', obj, EACH) +
-           [f'KCONFIG_ALLCONFIG={allconfig}', 'allnoconfig'],
+    logged(build.make_args(arch, 'clang', obj, EACH) + [build.ask(want, obj), 'allnoconfig'],
            f'series-config-{arch}.log', 'configuring', env=build.environment())
     return want, set(build.lacking(want, obj))
 
