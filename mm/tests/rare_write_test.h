@@ -8,11 +8,13 @@
 
 #include <kunit/test.h>
 #include <linux/delay.h>
+#include <linux/kernel_stat.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/rare_write.h>
 #include <linux/rare_write_debug.h>
 #include <linux/smp.h>
+#include <linux/tick.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #ifdef CONFIG_X86
@@ -67,6 +69,7 @@ static inline bool dies(void (*func)(void *arg), void *arg, unsigned int cpu,
 	struct deadly deadly = { func, arg };
 	struct task_struct *task;
 	bool dead;
+	u64 idle;
 
 	task = kthread_create_on_cpu(call_and_survive, &deadly, cpu, "rare_write_dies/%u");
 	if (IS_ERR(task))
@@ -80,8 +83,12 @@ static inline bool dies(void (*func)(void *arg), void *arg, unsigned int cpu,
 	dead = READ_ONCE(task->exit_state);
 	/*
 	 * The end of the oops is printed by the dying task, and arm64 may have a warning
-	 * about it when the CPU is idle next, with interrupts off; let them finish.
+	 * about it when the CPU is idle next, with interrupts off; let them finish. Where
+	 * nobody counts idle time, this does not wait for it.
 	 */
+	idle = get_cpu_idle_time_us(cpu, NULL);
+	for (int i = 0; i < 1000 && idle != -1 && get_cpu_idle_time_us(cpu, NULL) == idle; i++)
+		usleep_range(1000, 2000);
 	msleep(20);
 	kick_all_cpus_sync();
 	pr_info("rare_write-expect-end: %s\n", name);

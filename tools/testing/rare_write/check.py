@@ -23,6 +23,7 @@ import check_starve
 import conditions
 import console
 import exploit
+import newer_qemu
 import sysctl
 import test_console
 import test_harness
@@ -181,6 +182,12 @@ def judge(name, run):
     return cases
 
 
+def emulator(name):
+    """What runs a scenario's machine."""
+    what = SCENARIOS[name]
+    return newer_qemu.aarch64() if what.machine else vm.QEMU[what.arch]['cmd'][0]
+
+
 def boot(name):
     """Boot a scenario and judge it; return its cases."""
     arch, config, cpu, append, toolchain, smp, machine = SCENARIOS[name]
@@ -195,7 +202,7 @@ def boot(name):
     if '-bochs-' in name:
         run = bochs.boot(obj, name, steps, files, **how)
     else:
-        run = vm.boot(arch, obj, name, steps, files, **how,
+        run = vm.boot(arch, obj, name, steps, files, **how, program=emulator(name),
                       extra=('-machine', machine) if machine else ())
     return {**judge(name, run), **gadgets(obj)}
 

@@ -12,7 +12,6 @@ import os
 
 import check
 import conditions
-import vm
 from common import ARCHES, BUILD, HERE, first_line, object_folder, script, write_whole
 from scenarios import SCENARIOS, expectations, plan
 
@@ -29,7 +28,7 @@ def identity(name, needs):
     files = [os.path.join(obj, ARCHES[arch]['image']), *check.libraries(obj, modules).values(),
              *check.programs(arch, obj, steps).values(), *(os.path.join(HERE, f) for f in JUDGES)]
     digest = hashlib.sha256(repr((expectations(name), check.planned_steps(name))).encode())
-    digest.update(first_line(vm.QEMU[arch]['cmd'][0], '--version').encode())
+    digest.update(first_line(check.emulator(name), '--version').encode())
     for path in files:
         with open(path, 'rb') as file:
             digest.update(file.read())

@@ -48,7 +48,7 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('prod'
            'lto': ('prod', 'lto'), 'bench': ('prod', 'bench'),
            **{name: ('test', name) for name in
               ('kasan', 'kcsan', 'voluntary', 'rt', 'cfi', 'lifecycle',
-               '16k', '64k', 'lpa2', 'hwtags')},
+               '16k', '64k', 'lpa2')},
            'lint': ('test', 'bench'),
            'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
            'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed'),

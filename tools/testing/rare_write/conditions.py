@@ -4,6 +4,7 @@ import csv
 import os
 import re
 
+import newer_qemu
 import tree
 from common import KERNEL, KERNELS, SRC, TOP, first_line
 from scenarios import SCENARIOS
@@ -49,7 +50,9 @@ def row(name, results, old):
             mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
         cells.append(cell(mine) or ('not part of it' if boot in results else
                                     old[i] if old else 'not run yet'))
-    machine = ', '.join(filter(None, (what.cpu, f'{what.smp} CPUs', what.machine, what.append)))
+    machine = ', '.join(filter(None, (
+        what.cpu, f'{what.smp} CPUs',
+        what.machine and f'{what.machine} in QEMU {newer_qemu.LEAST} or later', what.append)))
     return [name, f'{what.config}, {what.toolchain}', machine, *cells]
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Get a kernel source that this release of Debian does not have: linux-source-7.3 and later.
+"""Get packages that this release of Debian does not have: linux-source-7.3 and later, a newer QEMU.
 
 apt does it, with state, cache, sources and preferences in a folder of its own: those
 of the machine stay as they are, and nothing is installed. The mirror is the one that the
 machine has Debian from. Nothing is trusted but what Debian's archive keys signed,
 whatever the sources of the machine say.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -42,7 +43,7 @@ def tar():
     return installed if os.path.isfile(installed) else os.path.join(BUILD, name)
 
 
-def mirror():
+def mirror(package, otherwise):
     """The address of Debian, as this machine's apt knows it."""
     try:
         with open('/etc/os-release') as file:
@@ -56,13 +57,13 @@ def mirror():
         address, _, suite = line.partition(' ')
         if suite in known:
             return address
-    die(f'apt knows no mirror of Debian to get {PACKAGE} from: get it yourself, and say '
-        f'LINUX_TAR=file')
+    die(f'apt knows no mirror of Debian to get {package} from: {otherwise}')
 
 
-def fetch():
-    """Put the source where tar() says."""
-    address = mirror()
+@contextlib.contextmanager
+def packages(names, suites, otherwise):
+    """The files of these packages, as long as they are needed; otherwise: what else one can do."""
+    address = mirror(names[0], otherwise)
     shutil.rmtree(FOLDER, ignore_errors=True)
     for name in ('state/lists/partial', 'cache/archives/partial', 'package'):
         os.makedirs(os.path.join(FOLDER, name))
@@ -71,20 +72,26 @@ def fetch():
         file.write(CONF.format(folder=FOLDER))
     with open(os.path.join(FOLDER, 'sources.list'), 'w') as file:
         file.write(''.join(f'deb [signed-by={KEYRING} target=Packages] {address} {suite} main\n'
-                           for suite in SUITES))
-    with Step(f'getting {PACKAGE}'):
+                           for suite in suites))
+    with Step(f'getting {names[0]}'):
         # A suite that is not there is an error, not just a warning.
         logged(['apt-get', '-c', conf, '-o', 'APT::Update::Error-Mode=any', 'update'],
                'apt-update.log', 'apt-get update')
-        package = os.path.join(FOLDER, 'package')
-        logged(['apt-get', '-c', conf, 'download', PACKAGE], 'apt-download.log',
-               f'getting {PACKAGE}', cwd=package)
-        names = os.listdir(package)
-        if len(names) != 1:
-            die(f'apt-get download left {len(names)} files, see {os.path.relpath(LOGS)}')
-        unpack(os.path.join(package, names[0]))
-    print(f'  {names[0]}', file=sys.stderr)
+        folder = os.path.join(FOLDER, 'package')
+        logged(['apt-get', '-c', conf, 'download', *names], 'apt-download.log',
+               f'getting {names[0]}', cwd=folder)
+        found = sorted(os.listdir(folder))
+        if len(found) != len(names):
+            die(f'apt-get download left {len(found)} files, see {os.path.relpath(LOGS)}')
+        yield [os.path.join(folder, name) for name in found]
+    print(f'  {" ".join(found)}', file=sys.stderr)
     shutil.rmtree(FOLDER)
+
+
+def fetch():
+    """Put the source where tar() says."""
+    with packages([PACKAGE], SUITES, 'get it yourself, and say LINUX_TAR=file') as (package,):
+        unpack(package)
 
 
 def unpack(package):

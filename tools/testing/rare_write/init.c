@@ -9,13 +9,13 @@
  * Steps: insmod FILE [PARAMETERS]   rmmod NAME        cat FILE
  *        write FILE TEXT            kills FILE TEXT   exec FILE [ARGUMENT]
  *        shell [FILE]               copy FILE FILE    kexec KERNEL INITRD
- *        as-user FILE [ARGUMENT]
+ *        as-user FILE [ARGUMENT]             restart
  * A "kills" step must end the process that writes; exec may exit with 4: skip.
  * "as-user" is exec as somebody without rights, who gets two files as root opened
  * them: standard input is /proc/kallsyms, and standard output the kernel's log.
  * "shell" is a login shell on the console, or one that reads its input from FILE.
  * After "kexec" the end of the plan is not power-off but that kernel, with a plan
- * of its own.
+ * of its own; after "restart", which a machine needs that cannot be turned off, that.
  */
 #define PORT "/dev/vport0p1"
 #define USER 1000
@@ -31,7 +31,7 @@
 /* Shown when the kernel's own notices are not. */
 #define LEVEL "<4>"
 
-static int verdict = -1, kmsg = -1, kexec;
+static int verdict = -1, kmsg = -1, last = LINUX_REBOOT_CMD_POWER_OFF;
 
 /* By way of the kernel's log, one line a write: else the kernel speaks in between. */
 static void say(const char *what, const char *step)
@@ -269,8 +269,14 @@ static const char *run(char *line)
 		return WIFEXITED(status) && !WEXITSTATUS(status) ? "ok" : "failed";
 	}
 	if (!strcmp(what, "kexec")) {
-		kexec = !load_kernel(file, word(&rest));
-		return kexec ? "ok" : "failed";
+		if (load_kernel(file, word(&rest)))
+			return "failed";
+		last = LINUX_REBOOT_CMD_KEXEC;
+		return "ok";
+	}
+	if (!strcmp(what, "restart")) {
+		last = LINUX_REBOOT_CMD_RESTART;
+		return "ok";
 	}
 	if (!strcmp(what, "shell")) {
 		status = shell(file);
@@ -314,10 +320,9 @@ int main(void)
 		report(run(line), step);
 	}
 
-	if (kexec) {
+	if (last == LINUX_REBOOT_CMD_KEXEC) {
 		close(verdict);
-		syscall(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
-			LINUX_REBOOT_CMD_KEXEC, 0);
+		reboot(last);
 	}
 	fd = open("/proc/sys/kernel/tainted", O_RDONLY);
 	n = fd < 0 ? 0 : read(fd, taint, sizeof(taint) - 1);
@@ -325,6 +330,6 @@ int main(void)
 		taint[n - 1] = 0;
 	report("done", taint);
 	close(verdict);
-	reboot(LINUX_REBOOT_CMD_POWER_OFF);
+	reboot(last);
 	return 0;
 }

@@ -123,7 +123,7 @@ def build_one(arch, name):
                f'series-build-{arch}.log', f'{arch} {name}: the build', env=build.environment())
     # For init, and not from the other tree: these objects belong to this one.
     build.user_headers(arch, obj, EACH)
-    run = vm.boot(arch, obj, f'series-{arch}', ['cat /proc/version '], {})
+    run = vm.boot(arch, obj, f'series-{arch}', ['cat /proc/version ', 'restart '], {})
     if problems := run.problems():
         die(f'{arch} {name} does not boot: {problems[0]} (console: {os.path.relpath(run.log)})')
 

@@ -77,12 +77,12 @@ def model(arch, accel, cpu=None):
 
 
 def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append='', accel='tcg',
-            extra=(), serial='stdio', root=()):
+            extra=(), serial='stdio', root=(), program=None):
     """Make ready what a machine needs; return (QEMU's command line, as pack())."""
     base = pack(arch, obj, name, plan, files, root)
     qemu = QEMU[arch]
-    return qemu['cmd'] + [
-        '-accel', accel, '-cpu', model(arch, accel, cpu),
+    return [
+        program or qemu['cmd'][0], *qemu['cmd'][1:], '-accel', accel, '-cpu', model(arch, accel, cpu),
         '-smp', str(smp), '-m', mem, '-display', 'none', '-no-reboot', '-nodefaults',
         '-serial', serial, '-kernel', os.path.join(obj, ARCHES[arch]['image']),
         '-initrd', base + '.cpio', '-device', qemu['pci'],
