@@ -90,7 +90,8 @@ htmldocs:
 series: deps
 	@python3 $T/series.py
 
-series-check: deps
+series-check:
+	@$T/deps.sh +gcc-aarch64-linux-gnu
 	@python3 $T/series_check.py
 
 series-try:

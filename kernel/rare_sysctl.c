@@ -63,6 +63,7 @@ int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, s
 		       loff_t *ppos)
 {
 	struct ctl_table shadow;
+	char *old, *new;
 	size_t len;
 	int ret;
 
@@ -74,14 +75,21 @@ int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, s
 	if (!shadow.data || !shadow.maxlen)
 		return proc_dostring(&shadow, write, buffer, lenp, ppos);
 	/* An array that has no terminator is no reason to read on behind the copy. */
-	shadow.data = kmemdup_nul(table->data, table->maxlen, GFP_KERNEL);
-	if (!shadow.data)
+	old = kmemdup_nul(table->data, table->maxlen, GFP_KERNEL);
+	new = old ? kmemdup(old, table->maxlen + 1, GFP_KERNEL) : NULL;
+	if (!new) {
+		kfree(old);
 		return -ENOMEM;
+	}
+	shadow.data = new;
 	ret = proc_dostring(&shadow, write, buffer, lenp, ppos);
 	/* Not what is behind the terminator: it stays as it was. */
-	len = strnlen(shadow.data, table->maxlen - 1) + 1;
-	__rare_write_bytes(table->data, shadow.data, len);
-	kfree(shadow.data);
+	len = strnlen(new, table->maxlen - 1) + 1;
+	/* What changed nothing must not undo what others write meanwhile. */
+	if (memcmp(new, old, len))
+		__rare_write_bytes(table->data, new, len);
+	kfree(new);
+	kfree(old);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(proc_rare_dostring);
@@ -103,7 +111,7 @@ int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, siz
 {
 	__wr_rare_type bool *data = table->data;
 	struct ctl_table shadow;
-	bool val;
+	bool old, new;
 	int ret;
 
 	if (!write)
@@ -111,11 +119,11 @@ int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, siz
 
 	rare_sysctl_check(table);
 	shadow = *table;
-	shadow.data = &val;
-	val = *data;
+	shadow.data = &new;
+	old = new = READ_ONCE(*data);
 	ret = proc_dobool(&shadow, write, buffer, lenp, ppos);
-	if (!ret)
-		rare_write(*data, val);
+	if (new != old)
+		rare_write(*data, new);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(proc_rare_dobool);

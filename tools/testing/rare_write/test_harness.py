@@ -824,6 +824,24 @@ def installed(toy):
     yield 'console', 'reboot: Power down' in toy.read('console')
 
 
+def emulators(toy):
+    """What newer_qemu.py takes: (name, is it right)."""
+    def taken(version, **env):
+        toy.tool('qemu-system-aarch64', f'#!/bin/sh\necho QEMU emulator version {version}\n')
+        return toy.start('../../../../newer.py', **env).communicate(timeout=60)
+
+    yield 'installed', taken('10.0.2')[0] == 'qemu-system-aarch64\n'
+    # Without a list of packages there is nothing to get one from.
+    conf = toy.write('apt.conf', 'Dir::Etc::SourceList "/dev/null";\n'
+                     'Dir::Etc::SourceParts "/dev/null";\n')
+    yield 'old', 'install QEMU 10 or later' in taken('7.2.22', APT_CONFIG=conf)[1]
+    program = 'repo/build/qemu/usr/bin/qemu-system-aarch64'
+    toy.write(program, '#!/bin/sh\necho QEMU emulator version 10.0.2\n', 0o755)
+    yield 'unpacked', taken('7.2.22')[0] == os.path.join(toy.folder, program) + '\n'
+    toy.write(program, '#!/bin/sh\necho QEMU emulator version 9.2.0\n', 0o755)
+    yield 'unpacked-old', 'is QEMU 9, 10 or later is needed' in taken('7.2.22')[1]
+
+
 def traces(_):
     """What coverage.py makes of a trace: (name, is that right)."""
     event = ' init-1 [002] ..1.. 0.1: rare_write: caller=f+0x8/0x10{} dst=config+0x8/0x28{} len=8\n'
@@ -842,8 +860,10 @@ def run():
         toy = Toy(folder)
         toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import tree\ntree.enough_disk(2 << 30)\n')
+        toy.write('newer.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
+                  'import newer_qemu\nprint(newer_qemu.aarch64())\n')
         for part in (trees, builds, runs, lint, configs, memory, soaks, table, system, series,
-                     kernels, static, exploits, knobs, selftests, installed, traces):
+                     kernels, static, exploits, knobs, selftests, installed, emulators, traces):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
