@@ -26,6 +26,7 @@
 #include <linux/uaccess.h>
 #ifdef CONFIG_X86_LOCAL_APIC
 #include <asm/apic.h>
+#include <asm/nmi.h>
 #endif
 
 struct big {

@@ -30,6 +30,7 @@
 #include <linux/timer.h>
 #ifdef CONFIG_X86_LOCAL_APIC
 #include <asm/apic.h>
+#include <asm/nmi.h>
 #endif
 
 #include "rare_write_test.h"
