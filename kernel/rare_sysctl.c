@@ -120,7 +120,8 @@ int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, siz
 	rare_sysctl_check(table);
 	shadow = *table;
 	shadow.data = &new;
-	old = new = READ_ONCE(*data);
+	old = READ_ONCE(*data);
+	new = old;
 	ret = proc_dobool(&shadow, write, buffer, lenp, ppos);
 	if (new != old)
 		rare_write(*data, new);

@@ -195,10 +195,10 @@ static struct kunit_suite sysctl_suite = {
 
 #include "rare_write_test.h"
 
-/* Writes "1" by the entry at @table. */
+/* Writes "0" by the entry at @table: none of the variables is that. */
 static void write_by(const struct ctl_table *table)
 {
-	char buf[] = "1";
+	char buf[] = "0";
 	size_t size = 1;
 	loff_t pos = 0;
 
