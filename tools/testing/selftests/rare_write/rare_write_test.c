@@ -190,8 +190,8 @@ static int off_and_on(struct shared *shared, int cycles)
 {
 	char path[] = "/sys/devices/system/cpu/cpu0/online";
 	char *digit = strchr(path, '0');
-	int cpus = 0, ok = 1, status = -1, pid;
-	long tables, after, leak;
+	int cpus = 0, ok = 1, leaked, status = -1, pid;
+	long tables, after;
 
 	/* The memory is there from now on, and so are its page tables. */
 	memset(shared, 0, sizeof(*shared));
@@ -220,17 +220,17 @@ static int off_and_on(struct shared *shared, int cycles)
 	 * tables for areas of its own, and keep them, and newer ones count those, too; and
 	 * those of processes that have ended, udev's for each CPU among them, go later.
 	 */
-	leak = cpus * cycles / 2 + 1;
 	for (int i = 0; i < 1000; i++) {
 		after = page_tables();
-		if (after < tables + leak)
+		leaked = cpus && after - tables >= (cpus * cycles + 1) / 2;
+		if (!leaked)
 			break;
 		usleep(10000);
 	}
 	ksft_print_msg("%d times off and on, %d of %d writes done, page tables %ld, then %ld\n",
 		       cpus * cycles, shared->successes, shared->attempts, tables, after);
 	ok = ok && !status && shared->attempts > 0 && shared->attempts == shared->successes &&
-	     tables > 0 && (!cpus || after < tables + leak);
+	     tables > 0 && !leaked;
 	return ok ? cpus : -1;
 }
 
