@@ -143,7 +143,10 @@ def main():
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
     only = os.environ.get('ONLY')
     mutants = [Mutant(name) for name in sorted(os.listdir(FOLDER)) if not only or only in name]
-    mutants = [mutant for mutant in mutants if KERNEL in mutant.kernels]
+    mutants = [mutant for mutant in mutants
+               if KERNEL in mutant.kernels and set(arches) & set(mutant.arches)]
+    if not mutants:
+        die(f'ONLY={only} fits no mutant')
     # What is built in full goes last: the others are inlined into a healthy kernel.
     mutants.sort(key=lambda m: (m.build == 'kernel', m.name))
     table = []

@@ -314,6 +314,10 @@ def runs(toy):
         yield f'run.{name}', refused(toy.run('vm.py', LINUX_TAR=toy.tar, **env), why)
     yield 'shell.smp', refused(toy.run('shell.py', SMP='9'), 'SMP=9 is not')
     yield 'check.only', refused(toy.run('check.py', ONLY='nothing-*'), 'ONLY=nothing-. fits no test')
+    yield 'mutants.only', refused(toy.run('mutants.py', ONLY='nothing'),
+                                  'ONLY=nothing fits no mutant')
+    yield 'mutants.only-other-arch', refused(
+        toy.run('mutants.py', ONLY='user-string-in-window', ARCH='x86_64'), 'fits no mutant')
     for minutes in ('0', '-1', 'x'):
         yield f'soak.minutes-{minutes}', refused(toy.run('soak.py', MINUTES=minutes),
                                                  f'MINUTES={minutes} is not a number from 1 to')
