@@ -34,7 +34,7 @@ static __always_inline void rare_sysctl_check_byte(unsigned long addr)
  * For a handler of one's own, before it writes: by then it is sure that @table is
  * the entry which that handler was written for.
  *
- * Context: Any.
+ * Context: Any. BUG()s if @table is neither read-only data of the kernel nor write-rare.
  */
 void rare_sysctl_check(const struct ctl_table *table)
 {

@@ -125,11 +125,21 @@ bool rare_write_active(void)
 }
 NOKPROBE_SYMBOL(rare_write_active);
 
+/* What this CPU's open window wrote, for the event at its end. */
+struct rare_write_trace {
+	unsigned long dst;
+	size_t len;
+};
+
+static DEFINE_PER_CPU(struct rare_write_trace, rare_write_traced);
+
 /**
  * rare_write_abort - close the window that an oops found open
  *
  * The task that opened it is about to die, but the CPU and the page tables
  * that it runs on live on. Interrupts stay off, as make_task_dead() expects.
+ *
+ * Context: Any, of the CPU that had the oops.
  */
 void rare_write_abort(void)
 {
@@ -155,18 +165,11 @@ void rare_write_abort(void)
 		}
 	}
 	raw_cpu_write(rare_write_window.page, RARE_WRITE_CLOSED);
+	raw_cpu_write(rare_write_traced.len, 0);
 	if (open)
 		pr_emerg("closed the window that was open in this oops\n");
 }
 NOKPROBE_SYMBOL(rare_write_abort);
-
-/* What this CPU's open window wrote, for the event at its end. */
-struct rare_write_trace {
-	unsigned long dst;
-	size_t len;
-};
-
-static DEFINE_PER_CPU(struct rare_write_trace, rare_write_traced);
 
 void rare_write_trace_note(unsigned long dst, size_t len)
 {
@@ -182,10 +185,11 @@ void rare_write_trace_window(void)
 {
 	size_t len = raw_cpu_read(rare_write_traced.len);
 
+	/* What is attached to the event may have a window of its own. */
+	raw_cpu_write(rare_write_traced.len, 0);
 	/* The event may have been enabled in the middle of the window. */
 	if (len)
 		trace_rare_write(_RET_IP_, raw_cpu_read(rare_write_traced.dst), len);
-	raw_cpu_write(rare_write_traced.len, 0);
 }
 EXPORT_SYMBOL_GPL(rare_write_trace_window);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Lists whose heads and entries are write-rare.
+/**
+ * DOC: Lists whose heads and entries are write-rare
  *
  * A list of handlers is worth as much to an attacker as a table of them: who
  * writes one of its pointers puts a handler of his own into it. Here heads and
  * entries are write-rare data, and each operation is one window.
  *
- * Usage example:
+ * Usage example::
  *
  *   struct handler {
  *           int (*func)(int arg);
@@ -28,7 +28,7 @@
  * rare_ptr() makes one of the head. Give the cursor a const type, and the
  * compiler refuses to write through it; if it is not, such a write faults.
  *
- * What may be linked: every node that an operation reads or writes must be
+ * What may be linked: every node that an operation changes or links to must be
  * write-rare, of the kernel or of a module, else it is a BUG() before anything
  * was written. That goes for the neighbours, too: mixed lists are refused. A list
  * with a single plain node would be no better protected than that node, and the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * rare_write() - kernel data that is read-only at rest
+/**
+ * DOC: rare_write()
  *
  * An attacker who can write kernel memory goes for the data that decides: the
  * path of a helper that runs as root, a policy switch, a table of function
@@ -9,7 +9,7 @@
  * changed through a second, writable mapping of just its page, an alias, which
  * exists for a few instructions and only in page tables that no other CPU uses.
  *
- * API overview:
+ * API overview::
  *
  *   __wr_rare_type, __wr_rare               declare and place an object
  *   rare_write(var, val)                    assign
@@ -25,7 +25,7 @@
  *   rare_ptr(&var)                          a plain const pointer, for readers
  *   rare_list.h                             lists
  *
- * Usage example:
+ * Usage example::
  *
  *   static __wr_rare_type int policy __wr_rare = 1;
  *   static __wr_rare_type struct my_ops ops __wr_rare = { .open = my_open };
@@ -55,9 +55,10 @@
  * seen half done by other CPUs; readers need a lock, a seqcount or RCU as with
  * any data. A window is no lock and orders nothing: two CPUs may be in one.
  *
- * State and destination are checked in every build. These are BUG()s: a window
- * in a window, an end or a write without one, a window in NMI, a destination
- * that is not write-rare. An oops inside closes the window.
+ * State and destination are checked in every kernel that has the feature, with
+ * debug options or without. These are BUG()s: a window in a window, an end or a
+ * write without one, a window in NMI, a destination that is not write-rare. An
+ * oops inside closes the window.
  *
  * Nothing here can be called: every function that opens a window or writes is
  * inlined into its user, so that no address in the kernel is a ready-made
@@ -130,7 +131,10 @@ struct rare_write_window {
 	struct arch_rare_write arch;
 };
 
-/* No address is less than a page above these, nor could it be. */
+/*
+ * No address is less than a page above these. A forged one that is meets no alias, or
+ * if the window is traced that of the page which it wrote last.
+ */
 #define RARE_WRITE_CLOSED	(1UL << 63)
 #define RARE_WRITE_OPEN		(RARE_WRITE_CLOSED + PAGE_SIZE)
 
@@ -263,7 +267,8 @@ static __always_inline void *__rare_turn(unsigned long addr, size_t len)
 /*
  * The pointer to write @addr through in a window that begin opened. A caller
  * that has none may be preempted and look at another CPU's; it then meets an
- * alias that its CPU does not have, and faults.
+ * alias that its CPU does not have, and faults, or on arm64 without PAN may
+ * meet memory of its process.
  */
 static __always_inline void *__rare_map(unsigned long addr, size_t len)
 {
@@ -512,7 +517,8 @@ __rare_str(const volatile void *dst, const char *src, size_t size)
  * @var: the object, a member or an element of one
  * @val: the new value, evaluated once, inside the window
  *
- * Context: Between rare_write_begin() and rare_write_end().
+ * Context: In a window that rare_write_begin() opened. BUG()s otherwise, and if
+ * @var is not write-rare.
  */
 #define __rare_write(var, val)						\
 do {									\
@@ -531,7 +537,7 @@ do {									\
  * Who reads @val with smp_load_acquire() or rcu_dereference() also sees what was
  * written before, in this window or earlier.
  *
- * Context: Between rare_write_begin() and rare_write_end().
+ * Context: As __rare_write().
  */
 #define __rare_write_release(var, val)					\
 do {									\
@@ -687,9 +693,9 @@ do {									\
  * __rare_write_copy - rare_write_copy() inside a window
  * @obj: the object; evaluated once
  * @src: pointer to what to copy; evaluated once
- * @len: bytes, at most the size of @obj
+ * @len: bytes, at most the size of @obj: checked as by rare_write_copy()
  *
- * Context: Between rare_write_begin() and rare_write_end().
+ * Context: As __rare_write().
  */
 #define __rare_write_copy(obj, src, len)				\
 do {									\

@@ -49,7 +49,7 @@ static __wr_rare_type struct howto_ops ops __wr_rare = {
 
 /*
  * Step 2: a configuration. What is read together and decides together goes
- * together. Pointers that lead here need the type as well, see show().
+ * together. Pointers that lead here need the type as well.
  */
 struct howto_config {
 	int level;

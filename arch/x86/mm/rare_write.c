@@ -3,6 +3,7 @@
  * The private page tables behind rare_write() on x86-64. The window itself is
  * inline, in <asm/rare_write.h>, which also says why this is safe.
  */
+#include <linux/efi.h>
 #include <linux/mm.h>
 #include <linux/rare_write.h>
 #include <linux/sched/mm.h>
@@ -22,6 +23,10 @@ EXPORT_SYMBOL_GPL(arch_rare_write_alias);
 u64 arch_rare_write_prot __ro_after_init;
 EXPORT_SYMBOL_GPL(arch_rare_write_prot);
 
+/* CR3 of EFI runtime services, without PCID; 0 if there are none. */
+unsigned long arch_rare_write_efi __ro_after_init;
+EXPORT_SYMBOL_GPL(arch_rare_write_efi);
+
 __wr_rare_type struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS] __wr_rare_core;
 EXPORT_SYMBOL_GPL(arch_rare_write_tables);
 
@@ -37,6 +42,8 @@ void __init arch_rare_write_init(void)
 
 	arch_rare_write_prot = prot & __supported_pte_mask;
 	arch_rare_write_alias = -((PTRS_PER_PGD - RARE_WRITE_PGD_INDEX) * PGDIR_SIZE);
+	if (IS_ENABLED(CONFIG_EFI) && efi_mm.pgd)
+		arch_rare_write_efi = __sme_pa(efi_mm.pgd);
 }
 
 /**

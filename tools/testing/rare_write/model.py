@@ -21,6 +21,7 @@ HOLDS = {
         'NO_PCID': 'a CPU without PCIDs',
         'FLUSH_ON_ENTRY FLUSH_ON_EXIT': 'CR3 written without the no-flush bit',
         'PRIVATE_PCID FLUSH_ON_ENTRY': 'a PCID of its own, flushed on entry',
+        'TCE': 'INVLPG leaves the upper entries of other addresses',
         'GLOBAL_PTE': 'INVLPG drops a global alias as well',
         'NO_INVLPG FLUSH_ON_EXIT': 'flushed by the CR3 write instead of INVLPG',
         'INVLPG_AFTER_CR3': 'INVLPG last: the same PCID, so the order does not matter',
@@ -69,6 +70,9 @@ BREAKS = {
         ('WRONG_PCID_BACK', 'P3_CONTEXT_BACK'),
         ('ENTRY_CR3_KEPT', 'P3_CONTEXT_BACK'),
         ('UACCESS_UNCHECKED', 'P4_NO_USER_ACCESS'),
+        # Refilled between the INVLPG and the CR3 write, or left there.
+        ('EFI_NOT_FLUSHED', 'FIRMWARE_THERE'),
+        ('EFI_NOT_FLUSHED TCE', 'FIRMWARE_THERE'),
         # No mistake: the window promises that the PTE is clear, not this.
         ('NOTHING_LEFT', 'NOTHING_LEFT'),
     ],

@@ -56,7 +56,9 @@ struct arch_rare_write {
 
 /*
  * Written when a CPU gets its tables and read by every window: whoever can
- * change these chooses what a window writes to, so they are write-rare too.
+ * change these chooses what a window writes to, so they are write-rare too. The
+ * number of the CPU is not; see the threat model in
+ * Documentation/security/rare-write.rst.
  */
 struct arch_rare_write_tables {
 	u64 ttbr0;

@@ -11,11 +11,16 @@
  * may keep the current PCID and tell both CR3 writes not to flush: no cached
  * translation is wrong in either table except the alias itself, and INVLPG
  * drops that, with what paging-structure caches have of the way to it, while the
- * PTE is clear and before the old CR3 returns. No other CPU ever loads this table,
- * so there is nobody else to flush, also where a process has the same PCID on all
- * CPUs: it tags translations, and shares none. A PCID of its own would be worse:
- * with PTI kernel pages are not global, and flush_tlb_kernel_range() would miss
- * that PCID.
+ * PTE is clear and before the old CR3 returns. The exception are the tables for
+ * EFI runtime services, which have firmware in the kernel half, and of whose
+ * upper levels a window would leave the wrong entries behind: returning to these
+ * flushes. No other CPU loads this table, so there is nobody else to flush, also
+ * where a process has the same PCID on all CPUs: it tags translations, and shares
+ * none. A PCID of its own would be worse: with PTI kernel pages are not global, and
+ * flush_tlb_kernel_range() would miss that PCID.
+ *
+ * So a flush that another CPU asks for must reach this one by its PCID or by an
+ * interrupt, and not by what CR3 it finds: in a window that is another.
  *
  * The alias is a supervisor address: SMAP, LASS, user watchpoints and the
  * user's own mappings cannot meet it. An NMI inside a window runs on the
@@ -36,10 +41,8 @@
 
 #include <linux/bug.h>
 #include <linux/smp.h>
-#include <linux/stringify.h>
 #include <linux/threads.h>
-#include <asm/alternative.h>
-#include <asm/cpufeatures.h>
+#include <asm/cpufeature.h>
 #include <asm/pgtable_types.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
@@ -53,7 +56,9 @@ struct arch_rare_write {
 
 /*
  * Written when a CPU gets its tables and read by every window: whoever can
- * change these chooses what a window writes to, so they are write-rare too.
+ * change these chooses what a window writes to, so they are write-rare too. The
+ * number of the CPU is not; see the threat model in
+ * Documentation/security/rare-write.rst.
  */
 struct arch_rare_write_tables {
 	unsigned long cr3;
@@ -62,6 +67,7 @@ struct arch_rare_write_tables {
 
 extern const volatile struct arch_rare_write_tables arch_rare_write_tables[NR_CPUS];
 extern unsigned long arch_rare_write_alias;
+extern unsigned long arch_rare_write_efi;
 extern u64 arch_rare_write_prot;
 
 void arch_rare_write_init(void);
@@ -136,9 +142,10 @@ __arch_rare_write_begin(struct arch_rare_write_tables tables)
 	/* Keep the PCID. LAM changes user addresses only: not needed inside. */
 	unsigned long private = (cr3 & X86_CR3_PCID_MASK) | tables.cr3;
 
-	/* The bit reads as zero and may be written only when PCIDs are on. */
-	asm_inline volatile(ALTERNATIVE("", "btsq $" __stringify(X86_CR3_PCID_NOFLUSH_BIT) ", %0",
-					X86_FEATURE_PCID) : "+r" (cr3) : : "cc");
+	/* Returning flushes nothing. The bit may be written only when PCIDs are on. */
+	if (static_cpu_has(X86_FEATURE_PCID) &&
+	    likely((cr3 ^ arch_rare_write_efi) > X86_CR3_PCID_MASK))
+		cr3 |= X86_CR3_PCID_NOFLUSH;
 	BUG_ON(cr3 == private);
 	native_write_cr3(private);
 	return (struct arch_rare_write){ cr3 };

@@ -8,8 +8,10 @@
  * step: its hardware speculates, an NMI comes, and CPU 1 attacks; outside of
  * windows, when interrupts are on, a kernel page is mapped anew and flushed as
  * flush_tlb_kernel_range() does with PTI. Two addresses matter: the alias, and
- * that kernel page. Everything that a step may do or not do is a free choice of
- * the model checker, so what holds here holds for any timing.
+ * that kernel page; and a third, where the second address space may be that of EFI
+ * runtime services, with firmware where all other tables have nothing, below an
+ * upper entry that they all have. Everything that a step may do or not do is a
+ * free choice of the model checker, so what holds here holds for any timing.
  *
  * The window is arch/x86/include/asm/rare_write.h, one step per instruction
  * that touches the tables, the TLB or CR3. The default is the current PCID with
@@ -26,8 +28,9 @@
  *          a walk may start from them instead of CR3.
  *  [INV]   Operations that Invalidate TLBs and Paging-Structure Caches: INVLPG
  *          drops the page's entries of the current PCID, global ones, and the
- *          current PCID's paging-structure caches; MOV to CR3 drops what is not
- *          global of the new PCID, unless bit 63 is set.
+ *          current PCID's paging-structure caches (-DTCE: of these only what leads
+ *          to the page, as AMD's translation cache extension does); MOV to CR3 drops
+ *          what is not global of the new PCID, unless bit 63 is set.
  *          (Recommended Invalidation advises to flush when one PCID goes to other
  *          tables. The window does not: all that may be cached of the two, save
  *          the alias, is the same. That this suffices is what is shown here.)
@@ -81,6 +84,11 @@
 #else
 #define BACK_PCID	s_pcid
 #endif
+#ifdef EFI_NOT_FLUSHED
+#define EFI_FLUSHES	false
+#else
+#define EFI_FLUSHES	(efi && s_root == B)
+#endif
 
 /* What must hold. -DONLY=name: look at just this one, to see a mutant break it. */
 mtype = {
@@ -91,7 +99,8 @@ mtype = {
 	P3_NO_TLB_ENTRY,	/* none for the alias, with any PCID or global */
 	P3_CONTEXT_BACK,	/* CR3 and PCID, and what they translate */
 	P4_NO_USER_ACCESS,	/* an NMI touches user memory only as itself */
-	KERNEL_CURRENT		/* no stale translation of a kernel page */
+	KERNEL_CURRENT,		/* no stale translation of a kernel page */
+	FIRMWARE_THERE		/* EFI runtime services find theirs */
 };
 #ifdef ONLY
 #define MUST(promise, cond)	assert((cond) || promise != ONLY)
@@ -114,6 +123,8 @@ byte tlb[3], global;	/* leaves of the alias, by PCID; global ones */
 bool psc[3];		/* upper entries that lead to the alias PTE, by PCID */
 byte kernel = K1;	/* the kernel page's entry, in tables that all share */
 byte ktlb[3];		/* leaves of the kernel page: with PTI it is not global */
+bool efi;		/* B is the address space of EFI runtime services */
+bool others[3];		/* the upper entry to the firmware, as not in B, by PCID */
 byte tlb1;		/* CPU 1's leaves of the alias, from tables that all share */
 
 bool open;		/* rare_write_active() */
@@ -198,7 +209,10 @@ inline invlpg()		/* serializing: the PTE is written before anything goes */
 		tlb[pcid] = 0;
 		global = 0;
 #endif
-		psc[pcid] = false
+		psc[pcid] = false;
+#ifndef TCE
+		others[pcid] = false
+#endif
 	}
 }
 
@@ -209,7 +223,8 @@ inline mov_cr3(r, p, flushes)
 		root = r;
 		pcid = p;
 		if
-		:: flushes -> tlb[pcid] = 0; psc[pcid] = false; ktlb[pcid] = 0
+		:: flushes ->
+			tlb[pcid] = 0; psc[pcid] = false; ktlb[pcid] = 0; others[pcid] = false
 		:: else
 		fi
 	}
@@ -265,7 +280,7 @@ inline end_window()
 #if defined(ENTRY_CR3_KEPT)
 	skip;
 #else
-	mov_cr3(s_root, BACK_PCID, EXIT_FLUSHES);
+	mov_cr3(s_root, BACK_PCID, EXIT_FLUSHES || EFI_FLUSHES);
 #endif
 #ifdef INVLPG_AFTER_CR3
 	invlpg();
@@ -282,6 +297,7 @@ inline check()
 		MUST(P3_CONTEXT_BACK, res == ELSEWHERE);
 		use_kernel();
 		MUST(KERNEL_CURRENT, res == kernel);
+		MUST(FIRMWARE_THERE, !(efi && root == B && others[pcid]));
 		done()
 	}
 }
@@ -338,6 +354,10 @@ active proctype cpu0()
 {
 	byte page;
 
+	if
+	:: efi = true
+	:: true
+	fi;
 end:	do
 	:: window()
 	:: switch_mm()
@@ -357,6 +377,7 @@ end:	do
 		done()
 	}
 	:: atomic { use_kernel(); done() }
+	:: atomic { efi && root != B -> others[pcid] = true }	/* [PSC] */
 	od
 }
 
