@@ -31,7 +31,7 @@ help:
 	@echo '                                   git am makes the same tree, and each patch boots'
 	@echo '  make series-try LINUX_SRC=folder what of it applies to another kernel, and what does not'
 	@echo '  make htmldocs                    the pages about it; a warning is an error'
-	@echo '  make attack [ARCH=...]           of these, all attacks on write-rare data'
+	@echo '  make attack [ARCH=...]           of make check, all attacks on write-rare data'
 	@echo '  make exploit [ARCH=...]          the same exploit on two kernels, side by side: one withstands'
 	@echo '  make coverage [ARCH=...]         what is write-rare, who writes it how often, and what is not'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
