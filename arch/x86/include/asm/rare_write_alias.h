@@ -42,7 +42,8 @@
 #include <linux/bug.h>
 #include <linux/smp.h>
 #include <linux/threads.h>
-#include <asm/cpufeature.h>
+#include <asm/alternative.h>
+#include <asm/cpufeatures.h>
 #include <asm/pgtable_types.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
@@ -141,11 +142,19 @@ __arch_rare_write_begin(struct arch_rare_write_tables tables)
 	unsigned long cr3 = __native_read_cr3();
 	/* Keep the PCID. LAM changes user addresses only: not needed inside. */
 	unsigned long private = (cr3 & X86_CR3_PCID_MASK) | tables.cr3;
+	unsigned long diff;
 
-	/* Returning flushes nothing. The bit may be written only when PCIDs are on. */
-	if (static_cpu_has(X86_FEATURE_PCID) &&
-	    likely((cr3 ^ arch_rare_write_efi) > X86_CR3_PCID_MASK))
-		cr3 |= X86_CR3_PCID_NOFLUSH;
+	/* Returning flushes nothing, but to EFI. The bit may be set only if PCIDs are on. */
+	asm_inline volatile(ALTERNATIVE("", "movq %[efi], %[diff]\n\t"
+					    "xorq %[cr3], %[diff]\n\t"
+					    "cmpq %[pcids], %[diff]\n\t"
+					    "jbe 1f\n\t"
+					    "btsq %[noflush], %[cr3]\n"
+					    "1:", X86_FEATURE_PCID)
+			    : [cr3] "+r" (cr3), [diff] "=&r" (diff)
+			    : [efi] "m" (arch_rare_write_efi), [pcids] "i" (X86_CR3_PCID_MASK),
+			      [noflush] "i" (X86_CR3_PCID_NOFLUSH_BIT)
+			    : "cc");
 	BUG_ON(cr3 == private);
 	native_write_cr3(private);
 	return (struct arch_rare_write){ cr3 };
