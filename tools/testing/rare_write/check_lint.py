@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """make lint: every file that the kernel build sees passes checkpatch --strict and
-kernel-doc, so does every patch of the series, and all of check_static.py is clean.
+kernel-doc, so does every patch of the series, all of check_static.py is clean, and
+every mutant still applies to what it breaks.
 
 A remark that stands has its reason in checkpatch.waivers: how many of which type
 in which file, no more and no fewer. After a change that adds or removes some,
@@ -21,6 +22,7 @@ import subprocess
 import sys
 
 import check_static
+import mutant
 import series
 import tree
 from common import HERE, KERNEL, KERNELS, SRC, TOP, captured, die, script
@@ -91,6 +93,15 @@ def files():
             sorted(glob.glob('patches/*/*.patch', root_dir=TOP)))
 
 
+def mutant_remarks(one):
+    """What keeps a mutant from being made: [(type, line)]."""
+    try:
+        with one.staged():
+            return []
+    except SystemExit as end:
+        return [('NO_MUTANT', end.why)]
+
+
 def everything():
     """{file: [(type, line)]}, two files at a time; patches of the series as series/TOPIC."""
     names = files()
@@ -108,6 +119,9 @@ def everything():
             for topic, new in zip(topics, pool.map(
                     lambda topic, path: series_remarks(topic, path, found), topics, paths)):
                 found[f'series/{topic.name}'] = new
+        mutants = mutant.every()
+        for one, new in zip(mutants, pool.map(mutant_remarks, mutants)):
+            found[os.path.relpath(one.path, TOP)] = new
         for part in static.result():
             for path, new in part.items():
                 found.setdefault(path, []).extend(new)

@@ -2,30 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make mutants: break the implementation on purpose; a named test must notice.
 
-Each file in mutants/ is a patch to the patched kernel tree, under a header:
-
-        What it breaks.
-
-        Arch: x86_64 arm64
-        Build: module           the window is inlined into the test: build that alone
-        Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets,
-                                boot.line, or core: what the hardened kernel converts
-        Config: hardened        if the test kernel does not have what it breaks
-        Kernel: 6.12            if what it changes is not in all
-        Scenario: begin-in-nmi  if it is not the ordinary one
-        CPU: cortex-a57         if the ordinary one would not notice
-        Append: rodata=on       likewise, to the kernel's command line
-        Params: report=1        what the module is told
-
 A mutant is killed if the test it names does not pass. It must have come to that
 test, though: what does not build or does not boot has been killed by nobody.
 """
 import os
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
 
 import build
 import check
@@ -34,52 +16,8 @@ import console
 import scenarios
 import tree
 import vm
-from common import ARCHES, BUILD, HERE, KERNEL, SRC, Step, choose, die, logged, object_folder, script
-
-FOLDER = os.path.join(HERE, 'mutants')
-
-
-class Mutant:
-    """One patch with what its header says."""
-
-    def __init__(self, name):
-        with open(os.path.join(FOLDER, name)) as file:
-            head, self.patch = file.read().split('\n---\n', 1)
-        fields = dict(re.findall(
-            r'^(Arch|Build|Killed-by|Config|Kernel|Scenario|CPU|Append|Params): (.*)$', head, re.M))
-        self.name = name.removesuffix('.patch')
-        self.what = head.split('\n')[0]
-        self.arches = fields['Arch'].split()
-        self.kernels = fields.get('Kernel', KERNEL).split()
-        self.build = choose('Build', fields['Build'], ('module', 'kernel'))
-        self.killer = fields['Killed-by']
-        self.scenario = fields.get('Scenario', '')
-        self.cpu = fields.get('CPU')
-        self.append = fields.get('Append', '').replace('rodata=on', scenarios.NO_LINEAR_MAP)
-        self.params = fields.get('Params', '')
-        self.config = fields.get('Config') or ('hardened' if self.killer == 'core' else 'test')
-
-    def module(self):
-        """The one that has the test."""
-        for name in ('rare_write_attack', 'rare_list_kunit', 'rare_sysctl_kunit'):
-            if self.killer.startswith(name.removesuffix('_kunit')):
-                return name
-        return 'rare_write_kunit'
-
-    def apply(self):
-        """Change the tree; tree.apply() changes it back."""
-        with tempfile.TemporaryDirectory(dir=BUILD) as stage:
-            paths = re.findall(r'^\+\+\+ b/(\S+)', self.patch, re.M)
-            for path in paths:
-                os.makedirs(os.path.dirname(os.path.join(stage, path)), exist_ok=True)
-                shutil.copy2(os.path.join(SRC, path), os.path.join(stage, path))
-            run = subprocess.run(['git', 'apply', '-'], cwd=stage, input='\n' + self.patch,
-                                 env={**os.environ, 'GIT_CEILING_DIRECTORIES': BUILD},
-                                 capture_output=True, text=True)
-            if run.returncode:
-                die(f'mutants/{self.name}.patch does not apply: {run.stderr.strip()}')
-            for path in paths:
-                tree.put(os.path.join(stage, path), path)
+from common import ARCHES, Step, choose, die, logged, object_folder, script
+from mutant import every
 
 
 def compile_it(arch, obj, mutant):
@@ -142,9 +80,8 @@ def main():
     arch = os.environ.get('ARCH')
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
     only = os.environ.get('ONLY')
-    mutants = [Mutant(name) for name in sorted(os.listdir(FOLDER)) if not only or only in name]
-    mutants = [mutant for mutant in mutants
-               if KERNEL in mutant.kernels and set(arches) & set(mutant.arches)]
+    mutants = [mutant for mutant in every()
+               if (not only or only in mutant.name) and set(arches) & set(mutant.arches)]
     if not mutants:
         die(f'ONLY={only} fits no mutant')
     # What is built in full goes last: the others are inlined into a healthy kernel.

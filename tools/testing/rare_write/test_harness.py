@@ -27,6 +27,7 @@ import conditions
 import coverage
 import deb
 import exploit
+import gdbstub
 import htmldocs
 import kselftest
 import soak
@@ -343,6 +344,25 @@ def lint(_):
     yield 'this-kernel', bad(own) == []
     yield 'other-kernel', bad(own.replace(KERNEL, '0.1')) == ['a.c']
     yield 'twice', bad('VOLATILE: so\n\ta.c 2\nVOLATILE: no\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
+
+
+def mutants(toy):
+    """What check_lint.py says about a mutant: (name, is that right)."""
+    folder = 'repo/tools/testing/rare_write/mutants'
+    shutil.rmtree(os.path.join(toy.folder, folder))
+    toy.write(f'{folder}/a.patch',
+              f'This.\n\nArch: x86_64\nBuild: kernel\nKilled-by: console\n---\n{PATCH}')
+
+    def said(content):
+        toy.write(f'{toy.tree}/mm/old.c', content)
+        return toy.start('../../../../remarks.py').communicate(timeout=60)[0]
+
+    yield 'applies', said('one\ntwo\n') == '[]\n'
+    yield 'changed', said('one\nthree\n').startswith(
+        "[('NO_MUTANT', 'mutants/a.patch does not apply: error: patch failed: mm/old.c:1")
+    toy.write(f'{folder}/a.patch', toy.read(f'{folder}/a.patch').replace('old.c', 'gone.c'))
+    yield 'gone', said('one\ntwo\n') == (
+        "[('NO_MUTANT', 'mutants/a.patch changes mm/gone.c, which is not there')]\n")
 
 
 def configs(_):
@@ -857,6 +877,59 @@ def traces(_):
     yield 'who', who == {'config': {'f': 3}}
 
 
+class Guest(gdbstub.Stub):
+    """The debugger's port of a guest that executes this path, and does not make every step."""
+
+    def __init__(self, path):
+        # The other end is of no use: what would talk to it is here.
+        self.registers, self.path, self.stops, self.steps = {'args': (0, 1, 2)}, path, set(), 0
+
+    def go(self, how):
+        self.steps += how == 's'
+        if how == 's' and self.steps % 2:
+            return
+        self.path = self.path[1:]
+        while how == 'c' and self.path and self.path[0] not in self.stops:
+            self.path = self.path[1:]
+        if not self.path:
+            raise gdbstub.Gone
+
+    def pc(self):
+        return self.path[0]
+
+    def stop_at(self, address, on):
+        (self.stops.add if on else self.stops.remove)(address)
+
+    def register(self, number):
+        return 100 + number
+
+    def memory(self, address, length):
+        return b'way'.ljust(length, b'\0')
+
+    def return_address(self):
+        return 20
+
+
+def follows(toy):
+    """What gdbstub.py follows: (name, is that right)."""
+    toy.write('System.map', '000000000000000a T rare_write_bench_mark\n')
+
+    def followed(*path):
+        tracer = gdbstub.Tracer('x86_64', toy.folder, lambda way, work: True)
+        with contextlib.suppress(gdbstub.Gone):
+            tracer.follow(Guest([0, *path]))
+        return tracer.paths
+
+    yield 'steps', followed(10, 14, 102, 103, 107, 20, 24) == {('way', 'way'): [102, 103, 107]}
+    yield 'loops', followed(10, 14, 102, 103, 102, 103, 20)['way', 'way'] == [102, 103] * 2
+    try:
+        # What was announced is not called, but the next thing announced.
+        followed(10, 14, 10, 14, 20)
+        yield 'elsewhere', False
+    except ValueError as error:
+        yield 'elsewhere', str(error) == 'way/way is at 66, not at a'
+
+
 def run():
     """Return {name: 'ok' or 'failed...'}."""
     cases = {}
@@ -866,8 +939,12 @@ def run():
                   'import tree\ntree.enough_disk(2 << 30)\n')
         toy.write('newer.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
                   'import newer_qemu\nprint(newer_qemu.aarch64())\n')
-        for part in (trees, builds, runs, lint, configs, memory, soaks, table, system, series,
-                     kernels, static, exploits, knobs, selftests, installed, emulators, traces):
+        toy.write('remarks.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
+                  'import check_lint\nimport mutant\n'
+                  'for one in mutant.every():\n\tprint(check_lint.mutant_remarks(one))\n')
+        for part in (trees, builds, runs, lint, mutants, configs, memory, soaks, table, system,
+                     series, kernels, static, exploits, knobs, selftests, installed, emulators,
+                     traces, follows):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases

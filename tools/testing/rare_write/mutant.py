@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A deliberately broken variant: a patch to the patched kernel tree, under a header:
+
+        What it breaks.
+
+        Arch: x86_64 arm64
+        Build: module           the window is inlined into the test: build that alone
+        Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets,
+                                boot.line, or core: what the hardened kernel converts
+        Config: hardened        if the test kernel does not have what it breaks
+        Kernel: 6.12            if what it changes is not in all
+        Scenario: begin-in-nmi  if it is not the ordinary one
+        CPU: cortex-a57         if the ordinary one would not notice
+        Append: rodata=on       likewise, to the kernel's command line
+        Params: report=1        what the module is told
+"""
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import scenarios
+import tree
+from common import BUILD, HERE, KERNEL, SRC, choose, die
+
+FOLDER = os.path.join(HERE, 'mutants')
+
+
+class Mutant:
+    """One patch with what its header says."""
+
+    def __init__(self, name):
+        self.path = os.path.join(FOLDER, name)
+        with open(self.path) as file:
+            head, self.patch = file.read().split('\n---\n', 1)
+        fields = dict(re.findall(
+            r'^(Arch|Build|Killed-by|Config|Kernel|Scenario|CPU|Append|Params): (.*)$', head, re.M))
+        self.name = name.removesuffix('.patch')
+        self.arches = fields['Arch'].split()
+        self.kernels = fields.get('Kernel', KERNEL).split()
+        self.build = choose('Build', fields['Build'], ('module', 'kernel'))
+        self.killer = fields['Killed-by']
+        self.scenario = fields.get('Scenario', '')
+        self.cpu = fields.get('CPU')
+        self.append = fields.get('Append', '').replace('rodata=on', scenarios.NO_LINEAR_MAP)
+        self.params = fields.get('Params', '')
+        self.config = fields.get('Config') or ('hardened' if self.killer == 'core' else 'test')
+
+    def module(self):
+        """The one that has the test."""
+        for name in ('rare_write_attack', 'rare_list_kunit', 'rare_sysctl_kunit'):
+            if self.killer.startswith(name.removesuffix('_kunit')):
+                return name
+        return 'rare_write_kunit'
+
+    @contextlib.contextmanager
+    def staged(self):
+        """The files that it changes, changed, in a folder of their own: (that, their paths)."""
+        with tempfile.TemporaryDirectory(dir=BUILD) as stage:
+            paths = re.findall(r'^\+\+\+ b/(\S+)', self.patch, re.M)
+            for path in paths:
+                if not os.path.isfile(os.path.join(SRC, path)):
+                    die(f'mutants/{self.name}.patch changes {path}, which is not there')
+                os.makedirs(os.path.dirname(os.path.join(stage, path)), exist_ok=True)
+                shutil.copy2(os.path.join(SRC, path), os.path.join(stage, path))
+            run = subprocess.run(['git', 'apply', '-'], cwd=stage, input='\n' + self.patch,
+                                 env={**os.environ, 'GIT_CEILING_DIRECTORIES': BUILD},
+                                 capture_output=True, text=True)
+            if run.returncode:
+                die(f'mutants/{self.name}.patch does not apply: {run.stderr.strip()}')
+            yield stage, paths
+
+    def apply(self):
+        """Change the tree; tree.apply() changes it back."""
+        with self.staged() as (stage, paths):
+            for path in paths:
+                tree.put(os.path.join(stage, path), path)
+
+
+def every():
+    """All that are for this kernel."""
+    mutants = [Mutant(name) for name in sorted(os.listdir(FOLDER))]
+    return [mutant for mutant in mutants if KERNEL in mutant.kernels]
