@@ -180,7 +180,8 @@ def named(text, symbol):
 
 def around(rows):
     """How many instructions at the start and at the end save and restore registers."""
-    saves, restores = r'push\w* %|st[rp] .*\[sp|mov x29, sp', r'ret|pop\w* %|addq? \$0x\w+, %rsp|ld[rp] .*\[sp'
+    saves = r'push\w* %|pac\w+sp|st[rp] .*\[sp|mov x29, sp'
+    restores = r'ret|pop\w* %|addq? \$0x\w+, %rsp|aut\w+sp|ld[rp] .*\[sp'
     first = next(i for i, row in enumerate(rows) if not re.match(saves, row[0]))
     last = next(i for i, row in enumerate(reversed(rows)) if not re.match(restores, row[0]))
     return first, len(rows) - last

@@ -118,12 +118,6 @@ class Stub:
         self.set(registers['result'], value)
 
 
-def port(folder):
-    """(where the debugger's port will be, QEMU's options): the guest waits at its start."""
-    path = os.path.join(folder, 'gdb')
-    return path, ['-gdb', f'unix:{path},server=on,wait=off', '-S']
-
-
 def connect(path, arch, patience=600):
     """Wait until QEMU listens: what it boots may have to be made first."""
     end = time.monotonic() + patience
@@ -139,16 +133,16 @@ def connect(path, arch, patience=600):
         time.sleep(0.1)
 
 
-class Tracer(threading.Thread):
-    """Follow what is wanted(way, work) while vm.boot() waits for the guest."""
+class Debugger(threading.Thread):
+    """Debug a guest, which waits at its start, beside vm.boot(): what to do is in follow()."""
 
-    def __init__(self, arch, obj, wanted):
+    def __init__(self, arch, obj, function):
         super().__init__(daemon=True)
-        self.arch, self.wanted = arch, wanted
+        self.arch, self.error = arch, None
+        self.function = symbol(obj, function)
         self.folder = tempfile.TemporaryDirectory()
-        self.path, self.options = port(self.folder.name)
-        self.mark = symbol(obj, 'rare_write_bench_mark')
-        self.paths, self.starts, self.code, self.error = {}, {}, {}, None
+        self.path = os.path.join(self.folder.name, 'gdb')
+        self.options = ['-gdb', f'unix:{self.path},server=on,wait=off', '-S']
 
     def run(self):
         try:
@@ -158,14 +152,23 @@ class Tracer(threading.Thread):
         except (OSError, ValueError) as error:
             self.error = f'{type(error).__name__}: {error}'
 
+
+class Tracer(Debugger):
+    """Follow what is wanted(way, work)."""
+
+    def __init__(self, arch, obj, wanted):
+        super().__init__(arch, obj, 'rare_write_bench_mark')
+        self.wanted = wanted
+        self.paths, self.starts, self.code = {}, {}, {}
+
     def follow(self, stub):
         args = stub.registers['args']
-        stub.stop_at(self.mark, True)
+        stub.stop_at(self.function, True)
         stub.go('c')
         while True:
             way, work = (stub.string(stub.register(arg)) for arg in args[:2])
             start = stub.register(args[2])
-            stub.step(self.mark)
+            stub.step(self.function)
             if self.wanted(way, work):
                 stub.stop_at(start, True)
                 stub.go('c')
