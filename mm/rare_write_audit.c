@@ -5,7 +5,7 @@
  * not be. It asks the page tables alone, not the code that is to be checked.
  *
  * Not walked: the user half of processes, which maps what user space was given,
- * and the few tables that firmware, suspend and the entry code have.
+ * and the few tables that firmware, suspend, kexec and the entry code have.
  */
 #define pr_fmt(fmt) "rare_write: " fmt
 
@@ -270,7 +270,11 @@ static void walk_all(struct walk *walk)
 				  (__end_rare_write_core - __start_rare_write) / PAGE_SIZE;
 	walk->audit->missing = 2 * walk->audit->pages;
 
-	/* As for /sys/kernel/debug/page_tables: nothing of these may be freed. */
+	/*
+	 * As for /sys/kernel/debug/page_tables: nothing of these may be freed. Where
+	 * vmalloc() does not take this lock yet when it puts a large page in the place
+	 * of an empty table, that one may be.
+	 */
 	cpus_read_lock();
 	get_online_mems();
 	mmap_write_lock(&init_mm);

@@ -384,7 +384,7 @@ static void rcu_readers(struct kunit *test)
 {
 	int this = raw_smp_processor_id(), cpu, n = 0, rounds = 0;
 	struct task_struct *tasks[3];
-	unsigned long end;
+	unsigned long start;
 	u64 key = STAYS;
 
 	if (num_online_cpus() < 2)
@@ -405,8 +405,9 @@ static void rcu_readers(struct kunit *test)
 		KUNIT_ASSERT_FALSE(test, IS_ERR(tasks[n]));
 		wake_up_process(tasks[n++]);
 	}
-	end = jiffies + HZ;
-	while (time_before(jiffies, end)) {
+	start = jiffies;
+	while (goes_on(start, atomic_long_read(&readers.walks) > 100 &&
+			      atomic_long_read(&readers.strange) > 100)) {
 		change_lists(&key);
 		rounds++;
 	}

@@ -828,7 +828,8 @@ static struct {
 	u32 __user *user;
 	long (*get_string)(char *dst, const void __user *src, long count);
 	long (*get_length)(const void __user *src, long count);
-	int (*crash)(void);
+	int (*save)(void);
+	void (*restore)(int enabled);
 	int count;
 	long get, put, string, length;
 	u64 private;
@@ -845,9 +846,9 @@ static noinline notrace void try_all(void)
 	traced.string = traced.get_string((char *)&val, chars, sizeof(val));
 	traced.length = traced.get_length(chars, sizeof(val));
 	traced.private = rare_write_debug_private(raw_smp_processor_id());
-	/* What kexec does first. */
+	/* What kexec does first, and takes back should it return. */
 	if (traced.private)
-		traced.crash();
+		traced.restore(traced.save());
 	traced.fault = store((unsigned long)&quarry, 8);
 	traced.count++;
 }
@@ -888,7 +889,8 @@ static void expect_traced(struct kunit *test, void (*func)(void))
 	traced.user = (u32 __user *)addr;
 	traced.get_string = function(test, "strncpy_from_user_nofault");
 	traced.get_length = function(test, "strnlen_user_nofault");
-	traced.crash = function(test, "__ftrace_enabled_save");
+	traced.save = function(test, "__ftrace_enabled_save");
+	traced.restore = function(test, "__ftrace_enabled_restore");
 	KUNIT_ASSERT_EQ(test, put_user(val, traced.user), 0);
 
 	func();

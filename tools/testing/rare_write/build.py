@@ -183,14 +183,17 @@ def headers(arch, config, toolchain):
     """An object folder good enough to compile modules in: a kernel, or just its headers."""
     tree.prepare()
     obj = object_folder(arch, config, toolchain)
-    configure(arch, config, toolchain, obj)
-    if is_current(obj, '.built', '.prepared'):
-        return obj
-    now = fingerprint(obj)
-    with Step(f'preparing headers of the {config} kernel for {arch} with {toolchain}', silent=True):
-        logged(make_args(arch, toolchain, obj) + ['modules_prepare'],
-               f'prepare-{os.path.basename(obj)}.log', 'modules_prepare', env=environment())
-    write_whole(os.path.join(obj, '.prepared'), now)
+    # Several tables of make check compile modules in the same folder.
+    with locked(os.path.basename(obj)):
+        configure(arch, config, toolchain, obj)
+        if is_current(obj, '.built', '.prepared'):
+            return obj
+        now = fingerprint(obj)
+        with Step(f'preparing headers of the {config} kernel for {arch} with {toolchain}',
+                  silent=True):
+            logged(make_args(arch, toolchain, obj) + ['modules_prepare'],
+                   f'prepare-{os.path.basename(obj)}.log', 'modules_prepare', env=environment())
+        write_whole(os.path.join(obj, '.prepared'), now)
     return obj
 
 

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make check: boot every scenario, judge it, count."""
 import concurrent.futures
+import contextlib
 import fnmatch
 import functools
+import glob
 import os
 import re
 import subprocess
@@ -32,6 +34,8 @@ import vm
 from common import ARCHES, BUILD, MAIN, SRC, STOPPED, Step, choose, die, script
 from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS,
                        SECOND_MODULES, SECOND_STEPS, SECOND_SUITES, expected, plan, skips)
+
+KTAP = os.path.join(BUILD, 'results', 'check.ktap')
 
 
 def lkdtm_is_expected(text):
@@ -65,13 +69,9 @@ def lkdtm_is_expected(text):
 def gadgets(obj):
     """No function that opens a window or writes through one may exist on its own."""
     inlined = re.compile(r' [tTwW] (rare_write_(begin|end)|__rare_\w+|__arch_rare_write_\w+|'
-                         r'class_rare_write_\w+|rare_h?list_\w+)$', re.M)
-    files = [os.path.join(obj, 'vmlinux')] + [
-        build.module(obj, m)
-        for m in ('rare_write_kunit', 'rare_list_kunit', 'rare_sysctl_kunit', 'rare_write_howto',
-                  'lkdtm')]
-    files += [module for m in ('rare_write_attack', 'rare_write_soak')
-              if (module := build.module(obj, m))]
+                         r'class_rare_write_\w+|rare_h?list_\w+)(?:\.\w+)*$', re.M)
+    files = [os.path.join(obj, 'vmlinux'),
+             *glob.glob(os.path.join(obj, '**', '*.ko'), recursive=True)]
     names = [subprocess.check_output(['llvm-nm-19', file], text=True) for file in files]
     if not all(' T ' in n or ' t ' in n for n in names):
         return {'symbols.gadgets': 'failed: no symbols to look at'}
@@ -194,7 +194,7 @@ def boot(name):
     obj = build.object_folder(arch, config, toolchain)
     steps, modules = plan(name)
     files = {**libraries(obj, modules), **programs(arch, obj, steps)}
-    how = {'cpu': cpu, 'append': append, 'timeout': 1200, 'smp': smp}
+    how = {'cpu': cpu, 'append': append, 'timeout': 2400, 'smp': smp}
     if ends_as_another(steps):
         files['/kernel'] = os.path.join(obj, ARCHES[arch]['image'])
         files['/second'] = vm.pack(arch, obj, f'{name}-second', SECOND_STEPS,
@@ -269,6 +269,9 @@ def perform(todo):
     build: what can be tested is, beside the building of the next kernel.
     """
     results, begun = {}, {}
+    # What an earlier run said is not true of this one.
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(KTAP)
     with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count())) as pool:
         try:
             for needs in dict.fromkeys(needs for _, needs, _ in todo):
@@ -301,9 +304,8 @@ def report(results):
             note = f' # SKIP {state[9:]}' if kind == 'skipped' else ''
             ktap.append(f'    {"not ok" if kind == "failed" else "ok"} {i} {case}{note}')
         ktap.append(f'{"not ok" if bad else "ok"} {number} {name}')
-    path = os.path.join(BUILD, 'results', 'check.ktap')
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, 'w') as file:
+    os.makedirs(os.path.dirname(KTAP), exist_ok=True)
+    with open(KTAP, 'w') as file:
         file.write('\n'.join(ktap) + '\n')
     return count['ok'], count['failed'], count['skipped']
 

@@ -39,8 +39,11 @@ def run(arch):
     with open(os.path.join(folder, 'Kbuild'), 'w') as file:
         file.write('obj-m := misuse.o\n')
     with open(source) as file:
-        wanted = {int(n): why for n, why in
-                  re.findall(r'CASE == (\d+)\s*/\* refused: (.*?) \*/', file.read())}
+        text = file.read()
+    wanted = {int(n): why for n, why in
+              re.findall(r'CASE == (\d+)\s*/\* refused: (.*?) \*/', text)}
+    if len(wanted) != text.count('CASE == '):
+        return {'compile.cases': 'failed: a case does not say why it is refused'}
     command, output = kbuild(arch, obj, folder)
     # Later kernels have the compiler run in the folder of the module.
     where = obj if KERNEL == '6.12' else folder

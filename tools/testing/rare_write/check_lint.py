@@ -38,6 +38,15 @@ HEAD = '''# SPDX-License-Identifier: GPL-2.0-only
 '''
 
 
+def kernel_doc(file):
+    """What kernel-doc says about a file: [(line, text)]. The kernels put it differently."""
+    output = captured(['scripts/kernel-doc', '-none', '-Wall', file], cwd=SRC,
+                      env=dict(os.environ, LC_ALL='C'))[1]
+    found = re.findall(r'^(?:.*:(\d+): (?:warning|error): |(?:Warning|Error): .*?:(\d+) )(.*)',
+                       output, re.M)
+    return sorted({(old or new, text) for old, new, text in found})
+
+
 def remarks(path, patch=False):
     """What the tools say about one file: [(type, line)]."""
     file = os.path.relpath(os.path.join(TOP, path), SRC)
@@ -51,9 +60,7 @@ def remarks(path, patch=False):
     if bool(status) != bool(found):
         found.append(('0', 'NO_RESULT', output.strip()[:200] or f'status {status}'))
     if path.endswith(('.c', '.h')):
-        output = captured(['scripts/kernel-doc', '-none', '-Wall', file], cwd=SRC, env=env)[1]
-        found += [(line, 'KERNEL_DOC', text) for line, text in
-                  re.findall(r':(\d+): (?:warning|error): (.*)', output)]
+        found += [(line, 'KERNEL_DOC', text) for line, text in kernel_doc(file)]
     return [(kind, f'line {line}: {text[:60]}') for line, kind, text in found]
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Readers of write-rare data must load it from memory, whatever compiled them.
+And the steps of a window must be in the order that make model shows to be right.
 
 readers/ is a module of two files. It is built as far as the .ko, which for
 ThinLTO is after code generation, and each of its readers is disassembled. The
@@ -25,6 +26,20 @@ READERS = [f'{where}_{kind}' for where in ('reads_static', 'reads_extern_here',
 CONTROLS = [f'folds_const_{kind}' for kind in KINDS]
 SECTION = '.data..rare_write'
 LOADED, ADDRESS = 'loaded from', 'the address of'
+
+# What the steps of a window are made of, by how they look, and their order. No emulator shows
+# that one is missing or too early.
+STEPS = {
+    'x86_64': ((('CR3', r'mov\w* %\w+, %cr3'), ('INVLPG', r'invlpg '),
+                ('clear', r'mov\w* \$0x0, (?!.*%rsp).*\('),
+                ('store', r'mov\w* %\w+, (?!.*%rsp).*(\(|%gs)')),
+               'CR3 store store clear INVLPG CR3'),
+    'arm64': ((('TTBR0', r'msr TTBR0_EL1'), ('TTBR1', r'msr TTBR1_EL1'), ('ISB', r'isb'),
+               ('DSB.nshst', r'dsb nshst'), ('DSB.nsh', r'dsb nsh$'), ('TLBI.vae1', r'tlbi vae1,'),
+               ('TLBI', r'tlbi'), ('clear', r'st\w+ xzr, \[x'), ('store', r'st\w+ \w+, \[x')),
+              'TTBR0 TTBR1 TTBR0 store DSB.nshst ISB store clear DSB.nshst TLBI.vae1 DSB.nsh '
+              'TTBR0 TTBR1 TTBR0 ISB'),
+}
 
 FUNCTION = re.compile(r'^[0-9a-f]+ <(\w+)>:$')
 RELOCATION = re.compile(r'^\s*[0-9a-f]+:\s+R_\w+\s+(\S+?)(?:[+-]0x[0-9a-f]+)?$')
@@ -117,6 +132,17 @@ def whole(arch, body):
     return 'strx' in stores and set(stores) == {'strx'}
 
 
+def order(arch, body):
+    """The steps of the window in a function with one, as words; cold code is not among them."""
+    kinds, want = STEPS[arch]
+    found = [next((kind for kind, pattern in kinds if re.match(pattern, f'{m} {operands}')), None)
+             for m, operands, _ in body]
+    found = [kind for kind in found if kind]
+    # Behind the window is what counts and traces, and stores as well.
+    end = len(want.split())
+    return ' '.join(found[:end] + [kind for kind in found[end:] if kind != 'store'])
+
+
 def judge(arch, binary, lane):
     """Return {case: 'ok' or 'failed...'} for each reader and control, and the writer."""
     where, bodies, cases = sections(binary), functions(binary), {}
@@ -131,9 +157,11 @@ def judge(arch, binary, lane):
             good = found == (LOADED, SECTION)
         cases[f'{lane}.{name}'] = 'ok' if good else (
             f'failed: returns what is {" ".join(found) if found else "a constant"}')
-    if 'writes_whole' in bodies:
-        good = whole(arch, bodies['writes_whole'])
+    if body := bodies.get('writes_whole'):
+        good = whole(arch, body)
         cases[f'{lane}.writes_whole'] = 'ok' if good else 'failed: not one store of 8 bytes'
+        steps = order(arch, body)
+        cases[f'{lane}.window_order'] = 'ok' if steps == STEPS[arch][1] else f'failed: {steps}'
     return cases
 
 
@@ -162,10 +190,10 @@ def run(arch):
     cases = {}
     for lane in LANES:
         binary, output = compiled(arch, lane)
-        if binary:
-            cases.update(judge(arch, binary, lane))
-        else:
-            cases[f'{lane}.builds'] = f'failed: {output[-300:]}'
+        cases[f'{lane}.builds'] = 'ok' if binary else f'failed: {output[-300:]}'
+        cases.update(judge(arch, binary, lane) if binary else {})
+        if binary and f'{lane}.window_order' not in cases:
+            cases[f'{lane}.window_order'] = 'failed: no such function'
     binary, output = compiled(arch, 'thinlto', '-DREADERS_CONST_ONLY')
     states = judge(arch, binary, 'thinlto') if binary else {}
     missed = [name for name in READERS

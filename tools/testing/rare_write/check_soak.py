@@ -26,7 +26,7 @@ def boot(arch, seconds, name, obj=None, **kwargs):
     plan = ['insmod /lib/rare_write_soak.ko ', 'write /proc/sys/kernel/printk 5',
             f'exec /bin/rare_write_soak {seconds}', 'rmmod rare_write_soak ']
     return vm.boot(arch, obj, name, plan, files, cpu=CPU, smp=SMP, append=APPEND[arch],
-                   timeout=seconds * 1.5 + 300, **kwargs)
+                   timeout=seconds * 1.5 + 900, **kwargs)
 
 
 def judge(run):

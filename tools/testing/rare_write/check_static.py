@@ -181,7 +181,7 @@ def judge_output(runs, ours):
     for status, output in runs:
         here = set()
         for path, line, text in REMARK.findall(output):
-            path = re.sub(r'^.*linux-6\.12/', '', path)
+            path = path.rpartition(f'{os.path.basename(SRC)}/')[2]
             if path in ours:
                 here.add((path, 'COMPILER', int(line), text))
         if status and not here:

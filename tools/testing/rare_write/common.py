@@ -86,9 +86,11 @@ def locked(name):
         yield
 
 
-# What runs, and whether it is too late to start more.
+# What runs, which threads are about to start more, whether it is too late for that, and why.
 LIVE = set()
+STARTING = set()
 STOPPED = threading.Event()
+REASON = []
 
 
 @contextlib.contextmanager
@@ -96,9 +98,17 @@ def child(argv, **kwargs):
     """Start a program that does not outlive this one."""
     if STOPPED.is_set():
         sys.exit(1)
-    process = subprocess.Popen(argv, **kwargs)
-    LIVE.add(process)
+    # An interrupt in between would leave behind what nobody knows of yet.
+    me = threading.get_ident()
+    STARTING.add(me)
     try:
+        process = subprocess.Popen(argv, **kwargs)
+        LIVE.add(process)
+    finally:
+        STARTING.discard(me)
+    try:
+        if STOPPED.is_set():
+            raise KeyboardInterrupt(*REASON)
         yield process
     finally:
         LIVE.discard(process)
@@ -124,12 +134,14 @@ def script(main):
     """Run main() and end with what it returns; Ctrl-C and a full disk are no bugs of ours."""
     def stop(number, _):
         # Only once: what cleans up must not be interrupted.
+        REASON.append(number)
         STOPPED.set()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for process in list(LIVE):
             process.terminate()
-        raise KeyboardInterrupt(number)
+        if threading.main_thread().ident not in STARTING:
+            raise KeyboardInterrupt(number)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

@@ -7,17 +7,22 @@ A test that breaks something on purpose says so around it:
 	rare_write-expect-begin: NAME /REGEX/
 	rare_write-expect-end: NAME
 
-What is between is exempt, but must match REGEX.
+What is between may be an oops or a warning, and must match REGEX. Nothing else is exempt.
 """
 import re
 
+# No oops that is expected brings these along.
+NEVER = (
+    r'\bINFO: task\b', r'\brcu.*detected stall', r'\bsoft lockup\b',
+    r'\bpossible recursive locking\b', r'\bsuspicious RCU\b', r'\bUBSAN: ', r'\bBUG: KASAN: ',
+    r'\bKCSAN: ', r'W\+X mappings: FAILED', r'rodata_test: .*(?:wrong|error|fail)',
+    r'rare_write: .*(?:do not arrive|is writable|does not hold|next to .* changed)',
+    r'\bprintk messages dropped\b',
+)
 DENY = (
     r'\bWARNING: ', r'\bBUG: ', r'\bOops\b', r'\bkernel BUG at\b', r'\bUnable to handle kernel\b',
     r'\bInternal error: ', r'\bgeneral protection fault\b', r'\bCall [Tt]race:',
-    r'\bKernel panic\b', r'\bINFO: task\b', r'\brcu.*detected stalls\b', r'\bsoft lockup\b',
-    r'\bpossible recursive locking\b', r'\bsuspicious RCU\b', r'\bUBSAN: ', r'\bKASAN: ',
-    r'\bKCSAN: ', r'W\+X mappings: FAILED', r'rodata_test: .*(?:wrong|error|fail)',
-    r'rare_write: .*(?:do not arrive|is writable|does not hold|next to .* changed)',
+    r'\bKernel panic\b', r'\bKASAN: ', *NEVER,
 )
 # What the kernel says when it has looked at itself, which it does if rodata=off does not keep it
 # from that. DENY has what it says when it found something.
@@ -39,7 +44,12 @@ def stale_code(text):
     result. An int3 that somebody ran into is still there: the byte before the address is 0xcc.
     """
     found = INT3.search(text)
-    return bool(found) and found[1] != 'cc'
+    if not found or found[1] == 'cc':
+        return False
+    # What went wrong before that stands.
+    before = text[:found.start()]
+    return not re.search(r'\bnot ok \d', before) and not [
+        bad for bad in splats(before) if bad.startswith('splat')]
 
 
 def once(text):
@@ -52,7 +62,7 @@ def splats(text, deny=DENY):
     """Everything on the console that should not be there."""
     if not deny:
         return ['the list of splats is empty: nothing was checked']
-    pattern = re.compile('|'.join(deny))
+    pattern, never = re.compile('|'.join(deny)), re.compile('|'.join(NEVER))
     bad, expected, seen = [], None, False
     for line in text.splitlines():
         line = line.rstrip()
@@ -67,7 +77,10 @@ def splats(text, deny=DENY):
                 bad.append(f'{found[1]}: /{expected[1]}/ did not come')
             expected = None
         elif expected:
-            seen = seen or re.search(expected[1], line) is not None
+            if re.search(expected[1], line):
+                seen = True
+            elif never.search(line):
+                bad.append(f'splat in {expected[0]}: {line.strip()}')
         elif pattern.search(line):
             bad.append(f'splat: {line.strip()}')
     if expected:

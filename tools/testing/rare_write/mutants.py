@@ -6,6 +6,7 @@ A mutant is killed if the test it names does not pass. It must have come to that
 test, though: what does not build or does not boot has been killed by nobody.
 """
 import os
+import re
 import subprocess
 import sys
 
@@ -25,6 +26,29 @@ def compile_it(arch, obj, mutant):
               [ARCHES[arch]['target'], 'modules'])
     logged(build.make_args(arch, 'clang', obj) + target, f'mutant-{mutant.name}-{arch}.log',
            f'building mutant {mutant.name}', env=build.environment())
+
+
+def judge(killer, boot):
+    """What a boot says of the test that is to fail: 'killed', 'SURVIVES' or neither."""
+    cases = console.results(boot.text)
+    if killer in ('kselftest', 'core'):
+        seen = [state for case, state in cases.items() if case.startswith('kselftest.')]
+    else:
+        # The cases of a parameterised test are named after their parameters.
+        suite, case = killer.split('.')
+        seen = [state for name, state in cases.items()
+                if name == killer or name.startswith(case + '.')]
+        if f'# Subtest: {suite}' not in boot.text:
+            return 'did not come to the test'
+    if 'failed' in seen:
+        return 'killed'
+    # Slow, not broken: that says nothing about the mutant.
+    if boot.timed_out or boot.status or re.search(r'rcu.*detected stall|soft lockup', boot.text):
+        return 'timed out' if boot.timed_out else 'the machine failed'
+    # If the guest died of it, the test has no result; and what it expects on the console, and
+    # nothing else, is part of it.
+    passed = seen and set(seen) == {'ok'} and not boot.problems()
+    return 'SURVIVES' if passed else 'killed'
 
 
 def run(arch, obj, mutant):
@@ -50,30 +74,17 @@ def run(arch, obj, mutant):
         steps = [f'insmod /lib/{mutant.module()}.ko {mutant.params}']
     files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
     files.update(check.programs(arch, obj, steps))
-    boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu,
-                   timeout=60)
+    boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu)
     if f'init: step {steps[-1]}' not in boot.text:
         return 'did not come to the test'
     if mutant.scenario == 'begin-in-nmi':
         cases = check.judge_death(f'{arch}-begin-in-nmi', boot)
-        return 'SURVIVES' if set(cases.values()) == {'ok'} else 'killed'
+        return ('timed out' if boot.timed_out else
+                'SURVIVES' if set(cases.values()) == {'ok'} else 'killed')
     if mutant.killer == 'boot.line':
         line = scenarios.BOOT_LINE['x86_64-rodata-off']
         return 'SURVIVES' if line in boot.text else 'killed'
-    cases = console.results(boot.text)
-    if mutant.killer in ('kselftest', 'core'):
-        seen = {case: state for case, state in cases.items() if case.startswith('kselftest.')}
-    else:
-        # The cases of a parameterised test are named after their parameters.
-        suite, case = mutant.killer.split('.')
-        seen = {name: state for name, state in cases.items()
-                if name == mutant.killer or name.startswith(case + '.')}
-        if f'# Subtest: {suite}' not in boot.text:
-            return 'did not come to the test'
-    # If the machine died of it, the test has no result; and what it expects on the console,
-    # and nothing else, is part of it.
-    passed = seen and all(state == 'ok' for state in seen.values()) and not boot.problems()
-    return 'SURVIVES' if passed else 'killed'
+    return judge(mutant.killer, boot)
 
 
 def main():

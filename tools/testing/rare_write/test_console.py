@@ -27,6 +27,10 @@ CASES = (
     ('expected-missing', lambda: len(console.splats(EXPECT.format(''))) == 1),
     ('expected-other', lambda: len(console.splats(EXPECT.format('Oops: 0002\n'))) == 1),
     ('expected-open', lambda: len(console.splats(EXPECT.format('').split('\n')[0] + '\n')) == 1),
+    ('never-expected', lambda: len(console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nrcu: INFO: rcu_preempt self-detected stall on CPU\n'))) == 1),
+    ('never-but-that', lambda: console.splats(
+        EXPECT.replace('kernel BUG at', 'UBSAN: ').format('UBSAN: it\n')) == []),
     ('empty-denylist', lambda: len(console.splats('[1.0] hello\n', deny=())) == 1),
     ('ktap', lambda: console.results(KTAP) == {
         'suite.one': 'ok', 'suite.two': 'failed', 'suite.three': 'no such machine'}),
@@ -39,6 +43,9 @@ CASES = (
     ('said-else', lambda: '[1.1] two three\n' in console.once(AGAIN.format(' three\n'))),
     ('int3-is-gone', lambda: console.stale_code(INT3.format('66'))),
     ('int3-is-there', lambda: not console.stale_code(INT3.format('cc'))),
+    ('int3-is-not-all', lambda: not console.stale_code(
+        '[1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1\n' + INT3.format('66'))),
+    ('int3-after-failure', lambda: not console.stale_code(KTAP + INT3.format('66'))),
     ('no-int3', lambda: not console.stale_code(INT3.format('66').replace('int3', 'invalid opcode'))),
 )
 

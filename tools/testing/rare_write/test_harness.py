@@ -30,10 +30,10 @@ import exploit
 import gdbstub
 import htmldocs
 import kselftest
-import soak
+import mutants
 import sysctl
 import vm
-from common import ARCHES, CONFIGS, HERE, KERNEL, KERNELS, SRC, TOP, child
+from common import ARCHES, HERE, KERNEL, KERNELS, MAIN, SRC, TOP, child
 
 MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
@@ -128,6 +128,14 @@ class Toy:
         return subprocess.Popen(
             [sys.executable, f'tools/testing/rare_write/{script}', *args], cwd=self.repo, env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def script(self, name, text):
+        """A program of a few lines that has the harness's modules."""
+        self.write(f'{name}.py', f'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n{text}')
+
+    def said(self, name, **env):
+        """What such a program prints."""
+        return self.start(f'../../../../{name}.py', **env).communicate(timeout=60)[0]
 
     def run(self, script, *args, **env):
         """Return (exit status, stderr)."""
@@ -346,16 +354,19 @@ def lint(_):
     yield 'twice', bad('VOLATILE: so\n\ta.c 2\nVOLATILE: no\n\ta.c 2\n') == ['waiver.a.c.VOLATILE']
 
 
-def mutants(toy):
+def variants(toy):
     """What check_lint.py says about a mutant: (name, is that right)."""
     folder = 'repo/tools/testing/rare_write/mutants'
     shutil.rmtree(os.path.join(toy.folder, folder))
     toy.write(f'{folder}/a.patch',
               f'This.\n\nArch: x86_64\nBuild: kernel\nKilled-by: console\n---\n{PATCH}')
 
+    toy.script('remarks', 'import check_lint\nimport mutant\n'
+               'for one in mutant.every():\n\tprint(check_lint.mutant_remarks(one))\n')
+
     def said(content):
         toy.write(f'{toy.tree}/mm/old.c', content)
-        return toy.start('../../../../remarks.py').communicate(timeout=60)[0]
+        return toy.said('remarks')
 
     yield 'applies', said('one\ntwo\n') == '[]\n'
     yield 'changed', said('one\nthree\n').startswith(
@@ -363,6 +374,23 @@ def mutants(toy):
     toy.write(f'{folder}/a.patch', toy.read(f'{folder}/a.patch').replace('old.c', 'gone.c'))
     yield 'gone', said('one\ntwo\n') == (
         "[('NO_MUTANT', 'mutants/a.patch changes mm/gone.c, which is not there')]\n")
+
+
+def kills(_):
+    """What mutants.py makes of a boot: (name, is that right)."""
+    ktap = 'KTAP version 1\n# Subtest: hunt\n1..1\n{} 1 hijack\n'
+    for name, state, text, how in (
+            ('kills', 'killed', ktap.format('not ok'), {'timed_out': True}),
+            ('survives', 'SURVIVES', ktap.format('ok'), {}),
+            ('dies', 'killed', '# Subtest: hunt\nKernel panic - not syncing: it\n', {}),
+            ('warns', 'killed', ktap.format('ok') + 'WARNING: it\n', {}),
+            ('hangs', 'timed out', '# Subtest: hunt\n', {'timed_out': True}),
+            ('stalls', 'the machine failed',
+             ktap.format('ok') + 'rcu: INFO: rcu_preempt self-detected stall on CPU\n', {}),
+            ('qemu', 'the machine failed', ktap.format('ok'), {'status': -9}),
+            ('comes-not', 'did not come to the test', 'nothing\n', {})):
+        boot = vm.Run('', text, ['done 0'], **how)
+        yield name, mutants.judge('hunt.hijack', boot) == state
 
 
 def configs(_):
@@ -421,17 +449,16 @@ def memory(toy):
                           check_full.remembered('lint', None, scenario) and len(runs) == 3)
 
 
-def soaks(_):
+def soaks(toy):
     """make soak asks for what check.perform() takes: (name, is it so)."""
-    asked = []
-    with mock.patch.object(soak.tree, 'prepare'), mock.patch.object(soak.check, 'conclude'), \
-            mock.patch.object(soak.check, 'perform', lambda todo: asked.extend(todo) or {}), \
-            mock.patch.dict(os.environ, ARCH='', DOCS='', MINUTES='1'), \
-            contextlib.redirect_stdout(None):
-        soak.main()
-    yield 'kernels', len(asked) == 2 and all(
-        set(needs) <= {(arch, config, 'clang') for arch in ARCHES for config in CONFIGS}
-        for _, needs, _ in asked)
+    # With other functions in other modules, which here would be those of other tables, too.
+    toy.script('soaking', 'import soak\n'
+               'soak.tree.prepare = lambda: None\n'
+               'soak.check.conclude = lambda results: None\n'
+               'soak.check.perform = lambda todo: print([needs for _, needs, _ in todo]) or {}\n'
+               'soak.main()\n')
+    asked = toy.said('soaking', MINUTES='1').splitlines()[:1]
+    yield 'kernels', asked == [str([((arch, MAIN, 'clang'),) for arch in ARCHES])]
 
 
 def table(toy):
@@ -659,11 +686,28 @@ def static(toy):
     shown = 'See:\n\n.. code-block:: diff\n\n    -one\n    +%s\n'
     yield 'quotes', finds(check_static.quotes, shown % '\ttwo', shown % '\tthree', 'a.rst', 5)
 
-    ours, where = {'mm/a.c'}, '../linux-6.12/mm/a.c:3:4:'
+    documented = toy.write('static/doc.c', """/**
+ * f - do
+ * @a: in bytes
+ *
+ * Return: 0.
+ */
+int f(int a)
+{
+	return 0;
+}
+""")
+    yield 'kernel-doc-good', check_lint.kernel_doc(documented) == []
+    toy.write('static/doc.c', toy.read('static/doc.c').replace('f(int a)', 'f(int a, int b)'))
+    yield 'kernel-doc-bad', [text for _, text in check_lint.kernel_doc(documented)
+                             if "'b' not described" in text] != []
+
+    source = os.path.basename(SRC)
+    ours, where = {'mm/a.c'}, f'../{source}/mm/a.c:3:4:'
     for name, result, said in (
             ('warning', (0, f'{where} warning: unused\n'), {'mm/a.c'}),
             ('error', (2, f'{where} error: no\n'), {'mm/a.c'}),
-            ('others', (0, '../linux-6.12/mm/b.c:3:4: warning: unused\n'), set()),
+            ('others', (0, f'../{source}/mm/b.c:3:4: warning: unused\n'), set()),
             ('broken', (2, 'make: no rule\n'), {'make'})):
         yield f'compiler-{name}', set(check_static.judge_output([result], ours)) == said
 
@@ -935,14 +979,9 @@ def run():
     cases = {}
     with tempfile.TemporaryDirectory() as folder:
         toy = Toy(folder)
-        toy.write('disk.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
-                  'import tree\ntree.enough_disk(2 << 30)\n')
-        toy.write('newer.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
-                  'import newer_qemu\nprint(newer_qemu.aarch64())\n')
-        toy.write('remarks.py', 'import sys\nsys.path.insert(0, "tools/testing/rare_write")\n'
-                  'import check_lint\nimport mutant\n'
-                  'for one in mutant.every():\n\tprint(check_lint.mutant_remarks(one))\n')
-        for part in (trees, builds, runs, lint, mutants, configs, memory, soaks, table, system,
+        toy.script('disk', 'import tree\ntree.enough_disk(2 << 30)\n')
+        toy.script('newer', 'import newer_qemu\nprint(newer_qemu.aarch64())\n')
+        for part in (trees, builds, runs, lint, variants, kills, configs, memory, soaks, table, system,
                      series, kernels, static, exploits, knobs, selftests, installed, emulators,
                      traces, follows):
             for name, good in part(toy):
