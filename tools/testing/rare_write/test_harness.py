@@ -302,6 +302,27 @@ def builds(toy):
     yield 'nothing-to-build', toy.built(TOY_MAKE='fail')[0] == 0
 
 
+def starts(toy):
+    """An interrupt that comes while a program is started, and nobody knows of it yet."""
+    pid = os.path.join(toy.folder, 'started')
+    toy.script('starts', 'import os, signal, subprocess\nimport common\n'
+               'start = subprocess.Popen\n'
+               'def interrupted(argv):\n'
+               '\tprocess = start(argv)\n'
+               f'\tcommon.write_whole({pid!r}, str(process.pid))\n'
+               '\tos.kill(os.getpid(), signal.SIGTERM)\n'
+               '\treturn process\n'
+               'subprocess.Popen = interrupted\n'
+               'def main():\n'
+               '\twith common.child(["sleep", "60"]):\n'
+               '\t\tprint("it goes on")\n'
+               'common.script(main)\n')
+    process = toy.start('../../../../starts.py')
+    said = process.communicate(timeout=30)
+    yield 'interrupted', ((process.returncode, *said) == (128 + signal.SIGTERM, '', 'interrupted\n')
+                          and gone(wait_for(pid)))
+
+
 def runs(toy):
     """make run and the other doors: (name, did it go as it should)."""
     fits = toy.module('fits.ko', 'x86_64-linux-gnu', '6.12.7')
@@ -981,9 +1002,9 @@ def run():
         toy = Toy(folder)
         toy.script('disk', 'import tree\ntree.enough_disk(2 << 30)\n')
         toy.script('newer', 'import newer_qemu\nprint(newer_qemu.aarch64())\n')
-        for part in (trees, builds, runs, lint, variants, kills, configs, memory, soaks, table, system,
-                     series, kernels, static, exploits, knobs, selftests, installed, emulators,
-                     traces, follows):
+        for part in (trees, builds, starts, runs, lint, variants, kills, configs, memory, soaks,
+                     table, system, series, kernels, static, exploits, knobs, selftests,
+                     installed, emulators, traces, follows):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
