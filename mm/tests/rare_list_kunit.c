@@ -386,6 +386,7 @@ static void rcu_readers(struct kunit *test)
 	struct task_struct *tasks[3];
 	unsigned long start;
 	u64 key = STAYS;
+	long seen;
 
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
@@ -406,11 +407,11 @@ static void rcu_readers(struct kunit *test)
 		wake_up_process(tasks[n++]);
 	}
 	start = jiffies;
-	while (goes_on(start, atomic_long_read(&readers.walks) > 100 &&
-			      atomic_long_read(&readers.strange) > 100)) {
+	do {
 		change_lists(&key);
 		rounds++;
-	}
+		seen = min(atomic_long_read(&readers.walks), atomic_long_read(&readers.strange));
+	} while (goes_on(start, seen > 100));
 	WRITE_ONCE(readers.stop, true);
 	while (n)
 		kthread_stop(tasks[--n]);
