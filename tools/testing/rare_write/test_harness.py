@@ -381,7 +381,6 @@ def variants(toy):
     shutil.rmtree(os.path.join(toy.folder, folder))
     toy.write(f'{folder}/a.patch',
               f'This.\n\nArch: x86_64\nBuild: kernel\nKilled-by: console\n---\n{PATCH}')
-
     toy.script('remarks', 'import check_lint\nimport mutant\n'
                'for one in mutant.every():\n\tprint(check_lint.mutant_remarks(one))\n')
 

@@ -88,7 +88,7 @@ def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append=''
         '-initrd', base + '.cpio', '-device', qemu['pci'],
         '-chardev', f'file,id=verdict,path={base}.verdict',
         '-device', 'virtserialport,chardev=verdict',
-        # A virtual CPU may not run for longer than the 21 s after which RCU complains.
+        # A virtual CPU may wait for a real one for more than the 21 s after which RCU complains.
         '-append', f'console={qemu["tty"]} panic=-1 printk.devkmsg=on '
         f'rcupdate.rcu_cpu_stall_timeout=120 {append}', *extra], base
 
