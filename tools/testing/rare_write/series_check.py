@@ -7,32 +7,40 @@ with the tree that make kernel builds, file by file; the series uses no CONFIG_
 symbol that no Kconfig file defines. Then every patch is built and booted, on
 its own and on both architectures, with all of series.config that is there yet.
 It takes hours; what was done is noted and not done again: it can be interrupted.
+The architectures go on side by side: to link and to boot takes one CPU.
 
 	make series-check [ARCH=...] [BUILDS=0]
 """
+import concurrent.futures
 import hashlib
 import os
 import re
 import shutil
 import sys
+import time
 
 import build
 import series
 import tree
 import vm
-from common import ARCHES, SRC, Step, captured, choose, die, logged, script, write_whole
+from common import (ARCHES, SRC, STOPPED, Step, captured, choose, die, logged, script,
+                    write_whole)
 
-# A git repository of the pristine tree, and a second tree of it to build in: what
-# is tried in the first changes no date there. Where the two are to each other is as
-# the tree that make kernel builds is to its objects, which is what ccache goes by.
+# A git repository of the pristine tree. What is built has a tree of its own: nothing that is
+# tried in another changes a date there.
 LINUX = os.path.join(series.FOLDER, 'linux')
-EACH = os.path.join(series.FOLDER, os.path.basename(SRC))
 MADE = os.path.join(series.FOLDER, 'linux.origin')
 BUILT = os.path.join(series.FOLDER, 'built')
 CONFIG = 'series'
 # It reads headers, which is most of the work here, much faster than clang, which compiles
 # what all patches make in make check.
 TOOLCHAIN = 'gcc'
+
+
+def source(arch):
+    """The tree to build in. Where it is to its objects is as the tree that make kernel builds
+    is to its own, which is what ccache goes by."""
+    return os.path.join(series.FOLDER, arch, os.path.basename(SRC))
 
 
 def pristine():
@@ -42,7 +50,8 @@ def pristine():
     if os.path.isfile(MADE) and open(MADE).read() == origin:
         return
     kind, path = re.match(r'(LINUX_SRC|LINUX_TAR)=(\S+)', origin).groups()
-    for folder in (LINUX, EACH):
+    trees = [source(arch) for arch in ARCHES]
+    for folder in (LINUX, *trees):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
     with Step(f'making a git repository of {os.path.basename(path)}'):
@@ -55,7 +64,8 @@ def pristine():
         # It would pack in the background, for minutes, what is thrown away.
         series.git(LINUX, 'config', 'gc.auto', '0')
         series.commit(LINUX, f'Linux {tree.look(LINUX)[0]}')
-        series.git(LINUX, 'worktree', 'add', '--quiet', '--detach', EACH, 'pristine')
+        for folder in trees:
+            series.git(LINUX, 'worktree', 'add', '--quiet', '--detach', folder, 'pristine')
     write_whole(MADE, origin)
 
 
@@ -87,45 +97,47 @@ def symbols():
         die(f'checkkconfigsymbols.py says: {" / ".join(output.split()[:8]) or status}')
 
 
-def text(path):
-    with open(os.path.join(EACH, path)) as file:
+def text(arch, path):
+    with open(os.path.join(source(arch), path)) as file:
         return file.read()
 
 
 def configure(arch, obj):
     """Configure with all of the kernel that is there yet; return what is asked for, and lacks."""
     want = build.wanted(build.fragments(arch, CONFIG))
-    logged(build.make_args(arch, TOOLCHAIN, obj, EACH) + [build.ask(want, obj), 'allnoconfig'],
+    logged(build.make_args(arch, TOOLCHAIN, obj, source(arch)) +
+           [build.ask(want, obj), 'allnoconfig'],
            f'series-config-{arch}.log', 'configuring', env=build.environment())
     return want, set(build.lacking(want, obj))
 
 
 def may_lack(arch, want):
     """The symbols that this tree cannot have yet: not written, or without architecture."""
-    kconfigs = ''.join(text(path) for path in ('mm/Kconfig', 'mm/Kconfig.debug', 'samples/Kconfig'))
+    kconfigs = ''.join(text(arch, path)
+                       for path in ('mm/Kconfig', 'mm/Kconfig.debug', 'samples/Kconfig'))
     ours = {symbol for symbol, value in want.items() if '_RARE_' in symbol and value != 'n'}
     lacks = {symbol for symbol in ours
              if not re.search(rf'^config {symbol.removeprefix("CONFIG_")}$', kconfigs, re.M)}
     folder = {'x86_64': 'x86'}.get(arch, arch)
-    if 'select HAVE_ARCH_RARE_WRITE' not in text(f'arch/{folder}/Kconfig'):
+    if 'select HAVE_ARCH_RARE_WRITE' not in text(arch, f'arch/{folder}/Kconfig'):
         lacks |= ours & {'CONFIG_RARE_WRITE', 'CONFIG_RARE_WRITE_DEBUG', 'CONFIG_RARE_WRITE_AUDIT'}
     return lacks
 
 
 def build_one(arch, name):
     """Build one kernel in the tree as it is now, and boot it."""
-    obj = os.path.join(series.FOLDER, f'{arch}-{CONFIG}-{TOOLCHAIN}')
+    obj = os.path.join(series.FOLDER, arch, CONFIG)
     want, lacks = configure(arch, obj)
     may = may_lack(arch, want)
     if lacks != may:
         die(f'{arch} {name}: the configuration lacks {" ".join(sorted(lacks)) or "nothing"}, '
             f'expected is: {" ".join(sorted(may)) or "nothing"}')
-    with Step(f'building {arch} {name}'):
-        logged(build.make_args(arch, TOOLCHAIN, obj, EACH) +
+    with Step(f'{arch} {name}', silent=True):
+        logged(build.make_args(arch, TOOLCHAIN, obj, source(arch)) +
                [ARCHES[arch]['target'], 'modules'],
                f'series-build-{arch}.log', f'{arch} {name}: the build', env=build.environment())
     # For init, and not from the other tree: these objects belong to this one.
-    build.user_headers(arch, obj, EACH)
+    build.user_headers(arch, obj, source(arch))
     run = vm.boot(arch, obj, f'series-{arch}', ['cat /proc/version ', 'restart '], {})
     if problems := run.problems():
         die(f'{arch} {name} does not boot: {problems[0]} (console: {os.path.relpath(run.log)})')
@@ -138,24 +150,41 @@ def content(commit):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def build_each(arches, names, commits):
-    """Build each patch for each architecture, unless the same was built before."""
-    done = set()
-    if os.path.isfile(BUILT):
-        with open(BUILT) as file:
-            done = set(file.read().splitlines())
+def built():
+    """What was built and booted before: a line with the architecture and content() for each."""
+    if not os.path.isfile(BUILT):
+        return set()
+    with open(BUILT) as file:
+        return set(file.read().splitlines())
+
+
+def build_each(arch, names, commits):
+    """Build each patch for this architecture, unless the same was built before."""
+    done = built()
     for name, commit in zip(names, commits):
-        now = content(commit)
-        for arch in arches:
-            if f'{arch} {now}' in done:
-                print(f'  {arch} {name}: built before')
-                continue
-            series.git(EACH, 'checkout', '--quiet', '--detach', commit)
-            build_one(arch, name)
-            with open(BUILT, 'a') as file:
-                file.write(f'{arch} {now}\n')
-            done.add(f'{arch} {now}')
-            print(f'  {arch} {name}: boots', flush=True)
+        line = f'{arch} {content(commit)}'
+        if line in done:
+            print(f'  {arch} {name}: built before', flush=True)
+            continue
+        start = time.monotonic()
+        series.git(source(arch), 'checkout', '--quiet', '--detach', commit)
+        build_one(arch, name)
+        with open(BUILT, 'a') as file:
+            file.write(f'{line}\n')
+        done.add(line)
+        print(f'  {arch} {name}: boots, {time.monotonic() - start:.0f} s', flush=True)
+
+
+def build_all(arches, names, commits):
+    """Build each patch for these architectures; where one fails, the others go no further."""
+    with concurrent.futures.ThreadPoolExecutor(len(arches)) as pool:
+        try:
+            for future in concurrent.futures.as_completed(
+                    [pool.submit(build_each, arch, names, commits) for arch in arches]):
+                future.result()
+        except BaseException:
+            STOPPED.set()
+            raise
 
 
 def main():
@@ -174,7 +203,7 @@ def main():
         symbols()
     if os.environ.get('BUILDS') == '0':
         return
-    build_each(arches, names, commits)
+    build_all(arches, names, commits)
     print(f'each of {len(names)} patches builds and boots: {" ".join(arches)}')
 
 
