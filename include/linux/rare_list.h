@@ -38,7 +38,7 @@
  *
  * Then come the checks of CONFIG_LIST_HARDENED and CONFIG_DEBUG_LIST, with the same
  * report and the same result as list_add() and list_del(). Replacing and splicing
- * has them as well, and so have the hlist forms, which list.h leaves unchecked.
+ * have them as well, and so have the hlist forms, which list.h leaves unchecked.
  *
  * Context: as rare_write(). The operations exclude each other no more than those
  * of list.h do: take the lock of the list. Readers under RCU may be in it: a node
@@ -220,7 +220,7 @@ static __always_inline void rare_list_del_init(__wr_rare_type struct list_head *
 
 /**
  * rare_list_del_rcu - remove an entry from a write-rare list that has readers
- * @entry: the entry, from which readers still find on
+ * @entry: the entry; readers that are at it can still go on
  *
  * As list_del_rcu().
  *
@@ -275,7 +275,7 @@ rare_list_replace(__wr_rare_type struct list_head *old, __wr_rare_type struct li
 
 /**
  * rare_list_replace_rcu - put another entry in the place of one, under readers
- * @old: the entry that is replaced, from which readers still find on
+ * @old: the entry that is replaced; readers that are at it can still go on
  * @new: the entry that takes its place, and is not on a list
  *
  * As list_replace_rcu(): a reader finds the one or the other.
@@ -562,7 +562,7 @@ static __always_inline void rare_hlist_del_init(__wr_rare_type struct hlist_node
 
 /**
  * rare_hlist_del_rcu - remove a node from a write-rare hlist that has readers
- * @n: the node, from which readers still find on
+ * @n: the node; readers that are at it can still go on
  *
  * As hlist_del_rcu().
  *
@@ -577,7 +577,7 @@ static __always_inline void rare_hlist_del_rcu(__wr_rare_type struct hlist_node 
 
 /**
  * rare_hlist_del_init_rcu - remove a node under readers, and let it be seen that it is off
- * @n: the node, which may be on no list, and from which readers still find on
+ * @n: the node, which may be on no list; readers that are at it can still go on
  *
  * As hlist_del_init_rcu().
  *
@@ -595,7 +595,7 @@ static __always_inline void rare_hlist_del_init_rcu(__wr_rare_type struct hlist_
 
 /**
  * rare_hlist_replace_rcu - put another node in the place of one, under readers
- * @old: the node that is replaced, from which readers still find on
+ * @old: the node that is replaced; readers that are at it can still go on
  * @new: the node that takes its place, and is not on a list
  *
  * As hlist_replace_rcu(): a reader finds the one or the other.

@@ -6,10 +6,11 @@
  * A file whose data is write-rare only with an option of its own names that before
  * it includes anything, and then has plain data and plain stores without it:
  *
- *   #define RARE_WRITE_SWITCH CONFIG_MY_DRIVER_HARDENED
+ *   #define RARE_WRITE_SWITCH CONFIG_RARE_WRITE_CORE
  *
- * So must any other file that writes such data. Those that only read it need not:
- * they read it once each time, as if it were write-rare.
+ * The option is a bool, and depends on RARE_WRITE. Any other file that writes such
+ * data does the same. Those that only read it need not: they read it once each
+ * time, as if it were write-rare.
  */
 #ifndef _LINUX_RARE_WRITE_TYPES_H
 #define _LINUX_RARE_WRITE_TYPES_H

@@ -67,7 +67,8 @@ struct bench_way {
 	const struct bench_case *cases;
 	unsigned int nr_cases;
 	bool sleeps;			/* it cannot be done with interrupts off */
-	int (*prepare)(void);		/* may be NULL, as finish and scale */
+	bool (*allowed)(void);		/* may be NULL, as prepare, finish and scale */
+	int (*prepare)(void);
 	void (*finish)(void);
 	void (*setup)(unsigned long val);
 	void (*scale)(unsigned long line, unsigned long rounds);

@@ -4,14 +4,23 @@
  * backend the kernel has.
  */
 #define RARE_WRITE_BENCH_CR0
+#include <asm/processor-flags.h>
+#include <asm/special_insns.h>
 #include "bench.h"
 
 #define DATA	rare_write_bench_data
 
 #include "rare_write.h"
 
+/* With CET on, be it for programs only, to clear WP is a general protection fault. */
+static bool allowed(void)
+{
+	return !(native_read_cr4() & X86_CR4_CET);
+}
+
 const struct bench_way bench_cr0 = {
 	.name = "cr0",
+	.allowed = allowed,
 	.scale = scale,
 	BENCH_WAY_CASES,
 };

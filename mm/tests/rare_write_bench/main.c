@@ -49,7 +49,7 @@ static bool trace;
 module_param(trace, bool, 0400);
 MODULE_PARM_DESC(trace, "only do each work once, for a debugger to follow");
 
-static const struct bench_way * const ways[] = {
+static const struct bench_way * const all_ways[] = {
 	&bench_plain,
 	&bench_plain_irqoff,
 	&bench_alias,
@@ -62,6 +62,10 @@ static const struct bench_way * const ways[] = {
 	&bench_vmap,
 	&rare_write_bench_set_memory,
 };
+
+/* Those of them that this machine allows. */
+static const struct bench_way *ways[ARRAY_SIZE(all_ways)];
+static unsigned int nr_ways;
 
 #define MAX_CASES	32
 #define MAX_RUNS	31
@@ -239,7 +243,7 @@ static void measure_all(void)
 {
 	unsigned int runs = icount ? COUNT_RUNS : TIME_RUNS;
 
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++)
+	for (unsigned int w = 0; w < nr_ways; w++)
 		for (unsigned int c = 0; c < ways[w]->nr_cases; c++)
 			measured[w][c].rounds = rounds_for(&ways[w]->cases[c]);
 
@@ -248,7 +252,7 @@ static void measure_all(void)
 		if (icount)
 			udelay(733 * run);
 		for (unsigned int c = 0; c < MAX_CASES; c++) {
-			for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+			for (unsigned int w = 0; w < nr_ways; w++) {
 				if (c < ways[w]->nr_cases)
 					sample_into(&measured[w][c], run, &ways[w]->cases[c]);
 			}
@@ -256,7 +260,7 @@ static void measure_all(void)
 		}
 	}
 
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (unsigned int w = 0; w < nr_ways; w++) {
 		for (unsigned int c = 0; c < ways[w]->nr_cases; c++) {
 			const struct bench_case *bench = &ways[w]->cases[c];
 			struct measured *m = &measured[w][c];
@@ -273,7 +277,7 @@ static void measure_all(void)
 /* The longest that one work kept interrupts off, of many: the worst case counts. */
 static void measure_worst(void)
 {
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (unsigned int w = 0; w < nr_ways; w++) {
 		for (unsigned int c = 0; c < ways[w]->nr_cases; c++) {
 			u64 worst = 0;
 
@@ -353,7 +357,7 @@ static void measure_scaling(void)
 	static unsigned long rounds[ARRAY_SIZE(ways)];
 	unsigned int most = min(num_online_cpus(), 4U);
 
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (unsigned int w = 0; w < nr_ways; w++) {
 		u64 probe;
 
 		if (!ways[w]->scale)
@@ -365,11 +369,11 @@ static void measure_scaling(void)
 	}
 	for (unsigned int run = 0; run < TIME_RUNS; run++)
 		for (unsigned int n = 0; n < ARRAY_SIZE(cpus); n++)
-			for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++)
+			for (unsigned int w = 0; w < nr_ways; w++)
 				if (ways[w]->scale && cpus[n] <= num_online_cpus())
 					ns[w][n][run] = scale_once(ways[w], cpus[n], rounds[w]);
 
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (unsigned int w = 0; w < nr_ways; w++) {
 		for (unsigned int n = 0; n < ARRAY_SIZE(cpus); n++) {
 			if (!ways[w]->scale || cpus[n] > num_online_cpus())
 				continue;
@@ -429,7 +433,7 @@ static void measure_bystanders(void)
 	msleep(50);
 
 	for (unsigned int run = 0; run < TIME_RUNS; run++) {
-		for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+		for (unsigned int w = 0; w < nr_ways; w++) {
 			struct rare_write_bench_ipis before, after;
 			u64 start, now, seen;
 
@@ -455,7 +459,7 @@ static void measure_bystanders(void)
 		if (cpu != raw_smp_processor_id())
 			flush_work(&readers[cpu].work);
 
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (unsigned int w = 0; w < nr_ways; w++) {
 		emit("ipis %s %llu %llu %llu\n", ways[w]->name, ops[w], ipis[w].all, ipis[w].tlb);
 		emit("readers %s", ways[w]->name);
 		for (unsigned int run = 0; run < TIME_RUNS; run++)
@@ -493,7 +497,7 @@ static void measure_user(void)
 	if (IS_ERR_VALUE(addr))
 		return;
 	for (unsigned int run = 0; run < TIME_RUNS; run++) {
-		for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+		for (unsigned int w = 0; w < nr_ways; w++) {
 			touch_user(addr);
 			touch_user(addr);
 			ways[w]->cases[1].once(run);
@@ -501,7 +505,7 @@ static void measure_user(void)
 		}
 	}
 	vm_munmap(addr, USER_PAGES * PAGE_SIZE);
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (unsigned int w = 0; w < nr_ways; w++) {
 		emit("user %s %u", ways[w]->name, USER_PAGES);
 		for (unsigned int run = 0; run < TIME_RUNS; run++)
 			emit(" %llu", cost[w][run]);
@@ -512,7 +516,7 @@ static void measure_user(void)
 /* Each work twice, the second time for the debugger. */
 static void trace_all(void)
 {
-	for (unsigned int w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (unsigned int w = 0; w < nr_ways; w++) {
 		for (unsigned int c = 0; c < ways[w]->nr_cases; c++) {
 			const struct bench_case *bench = &ways[w]->cases[c];
 
@@ -535,7 +539,13 @@ static int bench(void)
 	unsigned int w;
 	int ret;
 
-	for (w = 0; w < ARRAY_SIZE(ways); w++) {
+	for (w = 0; w < ARRAY_SIZE(all_ways); w++) {
+		if (all_ways[w]->allowed && !all_ways[w]->allowed())
+			pr_info("%s: this machine does not allow it\n", all_ways[w]->name);
+		else
+			ways[nr_ways++] = all_ways[w];
+	}
+	for (w = 0; w < nr_ways; w++) {
 		ret = ways[w]->prepare ? ways[w]->prepare() : 0;
 		if (ret) {
 			pr_err("%s: cannot be prepared: %d\n", ways[w]->name, ret);

@@ -194,6 +194,9 @@ def logged(argv, log, what, **kwargs):
     with open(path, 'wb') as out, child(argv, stdout=out, stderr=subprocess.STDOUT,
                                         **kwargs) as process:
         rc = process.wait()
+    if rc and STOPPED.is_set():
+        # Somebody else was interrupted, and this one was stopped.
+        sys.exit(1)
     if rc:
         with open(path, errors='replace') as log_file:
             lines = log_file.read().splitlines()

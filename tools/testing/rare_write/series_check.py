@@ -12,6 +12,7 @@ The architectures go on side by side: to link and to boot takes one CPU.
 	make series-check [ARCH=...] [BUILDS=0]
 """
 import concurrent.futures
+import contextlib
 import hashlib
 import os
 import re
@@ -23,7 +24,7 @@ import build
 import series
 import tree
 import vm
-from common import (ARCHES, SRC, STOPPED, Step, captured, choose, die, logged, script,
+from common import (ARCHES, LIVE, SRC, STOPPED, Step, captured, choose, die, logged, script,
                     write_whole)
 
 # A git repository of the pristine tree. What is built has a tree of its own: nothing that is
@@ -47,16 +48,19 @@ def pristine():
     """Make the repository, from the same source as the other, once: it takes a minute."""
     with open(tree.ORIGIN) as file:
         origin = file.read()
-    if os.path.isfile(MADE) and open(MADE).read() == origin:
+    trees = [source(arch) for arch in ARCHES]
+    if (os.path.isfile(MADE) and open(MADE).read() == origin and
+            all(os.path.isdir(folder) for folder in (LINUX, *trees))):
         return
     kind, path = re.match(r'(LINUX_SRC|LINUX_TAR)=(\S+)', origin).groups()
-    trees = [source(arch) for arch in ARCHES]
     for folder in (LINUX, *trees):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
     with Step(f'making a git repository of {os.path.basename(path)}'):
         status, output = captured(
-            ['rsync', '-a', '--exclude=/.git', f'{path}/', f'{LINUX}/'] if kind == 'LINUX_SRC' else
+            # Whose files they are, git minds.
+            ['rsync', '-a', '--no-owner', '--no-group', '--exclude=/.git', f'{path}/', f'{LINUX}/']
+            if kind == 'LINUX_SRC' else
             ['tar', 'xf', path, '-C', LINUX, '--strip-components=1'])
         if status:
             die(f'{path} cannot be read: {output.splitlines()[-1:]}')
@@ -71,6 +75,10 @@ def pristine():
 
 def applied(names):
     """Apply the series to the pristine tree; return the commits, one for each patch."""
+    # What an interrupted run, or one whose patches did not apply, left.
+    shutil.rmtree(os.path.join(LINUX, '.git', 'rebase-apply'), ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(LINUX, '.git', 'index.lock'))
     series.git(LINUX, 'reset', '--quiet', '--hard')
     series.git(LINUX, 'clean', '-fdxq')
     series.git(LINUX, 'checkout', '--quiet', '-B', 'series', 'pristine')
@@ -89,10 +97,14 @@ def compare():
         die(f'git am makes another tree: {" / ".join(output.splitlines()[:5])}')
 
 
-def symbols():
-    """What the series uses, Kconfig knows: checkkconfigsymbols.py compares before and after."""
+def symbols(last):
+    """What the series uses, Kconfig knows: checkkconfigsymbols.py compares before and after.
+
+    It resets what is checked out to the one and to the other. That is the branch series, which
+    thereby is the pristine tree as well, so that what comes after has to be a commit.
+    """
     status, output = captured([sys.executable, 'scripts/checkkconfigsymbols.py',
-                               '--diff', 'pristine..series'], cwd=LINUX)
+                               '--diff', f'pristine..{last}'], cwd=LINUX)
     if status or output.strip():
         die(f'checkkconfigsymbols.py says: {" / ".join(output.split()[:8]) or status}')
 
@@ -139,14 +151,17 @@ def build_one(arch, name):
     # For init, and not from the other tree: these objects belong to this one.
     build.user_headers(arch, obj, source(arch))
     run = vm.boot(arch, obj, f'series-{arch}', ['cat /proc/version ', 'restart '], {})
+    if STOPPED.is_set():
+        sys.exit(1)
     if problems := run.problems():
         die(f'{arch} {name} does not boot: {problems[0]} (console: {os.path.relpath(run.log)})')
 
 
-def content(commit):
-    """Of a commit, what the build depends on: no message, and no documentation."""
+def content(arch, commit):
+    """What a build depends on: of the commit no message, and no documentation."""
     files = series.git(LINUX, 'ls-tree', '-r', commit).splitlines()
     text = '\n'.join(line for line in files if '\tDocumentation/' not in line)
+    text += build.asked(build.wanted(build.fragments(arch, CONFIG)))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -162,12 +177,12 @@ def build_each(arch, names, commits):
     """Build each patch for this architecture, unless the same was built before."""
     done = built()
     for name, commit in zip(names, commits):
-        line = f'{arch} {content(commit)}'
+        line = f'{arch} {content(arch, commit)}'
         if line in done:
             print(f'  {arch} {name}: built before', flush=True)
             continue
         start = time.monotonic()
-        series.git(source(arch), 'checkout', '--quiet', '--detach', commit)
+        series.git(source(arch), 'checkout', '--quiet', '--force', '--detach', commit)
         build_one(arch, name)
         with open(BUILT, 'a') as file:
             file.write(f'{line}\n')
@@ -184,6 +199,8 @@ def build_all(arches, names, commits):
                 future.result()
         except BaseException:
             STOPPED.set()
+            for process in list(LIVE):
+                process.terminate()
             raise
 
 
@@ -200,7 +217,7 @@ def main():
         compare()
     print(f'{len(names)} patches apply with git am, and make the tree of make kernel')
     with Step('looking for undefined symbols'):
-        symbols()
+        symbols(commits[-1])
     if os.environ.get('BUILDS') == '0':
         return
     build_all(arches, names, commits)

@@ -8,7 +8,8 @@
  *
  * In assembly of its own, since native_write_cr0() pins WP: the two instructions
  * are a gadget that the alias does without. With CET on, CR0.WP cannot be
- * cleared at all; Kconfig excludes that.
+ * cleared at all: Kconfig excludes that for kernels that write this way, and the
+ * benchmark looks whether CET is on.
  */
 #ifndef _ASM_X86_RARE_WRITE_CR0_H
 #define _ASM_X86_RARE_WRITE_CR0_H
