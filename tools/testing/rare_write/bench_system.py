@@ -25,7 +25,7 @@ import bench
 import bench_report
 import build
 import vm
-from common import ARCHES, CONFIGS, HERE, Step, choose, die, script, write_whole
+from common import ARCHES, CONFIGS, HERE, KERNEL, KERNELS, Step, choose, die, script, write_whole
 
 PROGRAM = '/lib/system_bench'
 BOOTS = {'tcg': 5, 'kvm': 15}
@@ -133,8 +133,8 @@ def main():
     configs = [choose(name, env(name) or default, CONFIGS)
                for name, default in (('A', 'exposed'), ('B', 'hardened'))]
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
-    if env('DOCS') and len(arches) < 2:
-        die('DOCS=1 is for both architectures at once')
+    if env('DOCS') and (len(arches) < 2 or KERNEL != KERNELS[0]):
+        die(f'DOCS=1 is for both architectures at once, and for {KERNELS[0]}')
     os.makedirs(bench.RESULTS, exist_ok=True)
     results = {name: compare(name, configs, accel) for name in arches}
     text = '\n'.join(report(name, result, configs, accel)

@@ -6,6 +6,7 @@ It takes hours. What passed is not done again unless what was booted changed: in
 it and start it again as you like.
 """
 import functools
+import glob
 import hashlib
 import json
 import os
@@ -25,8 +26,10 @@ def identity(name, needs):
     """Of all that the cases of a scenario depend on, once its kernel is built."""
     (arch, *_), obj = needs[0], object_folder(*needs[0])
     steps, modules = plan(name)
-    files = [os.path.join(obj, ARCHES[arch]['image']), *check.libraries(obj, modules).values(),
-             *check.programs(arch, obj, steps).values(), *(os.path.join(HERE, f) for f in JUDGES)]
+    # symbols.gadgets looks at all modules.
+    files = [os.path.join(obj, ARCHES[arch]['image']),
+             *sorted(glob.glob(os.path.join(obj, '**', '*.ko'), recursive=True)),
+             *check.libraries(obj, modules).values(), *check.programs(arch, obj, steps).values(), *(os.path.join(HERE, f) for f in JUDGES)]
     digest = hashlib.sha256(repr((expectations(name), check.planned_steps(name))).encode())
     digest.update(first_line(check.emulator(name), '--version').encode())
     for path in files:

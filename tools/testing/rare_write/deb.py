@@ -28,8 +28,8 @@ import console
 import tree
 import userland
 import vm
-from common import (ARCHES, BUILD, KERNEL, SRC, Step, child, choose, die, logged, script,
-                    write_whole)
+from common import (ARCHES, BUILD, KERNEL, KERNELS, SRC, Step, child, choose, die, logged,
+                    script, write_whole)
 
 PACKAGE = f'linux-config-{KERNEL}'
 RELEASE = 'bookworm'
@@ -43,7 +43,7 @@ COMMANDS = {
     'kernel.boot-line': ('dmesg | grep "rare_write: "',
                          r'rare_write: temporary alias protects \d+ KiB of the kernel, and modules'),
     'sample': ('modprobe rare_write_howto && cat /sys/kernel/debug/rare_write/regions',
-               'rare_write_howto'),
+               r'(?m)^\w+ +\d+ rare_write_howto$'),
     'audit': ('cat /sys/kernel/debug/rare_write/audit', r'audit: ok: \d+ pages'),
     'selftests': ('make -s -C /usr/src/linux/tools/testing/selftests TARGETS=rare_write run_tests',
                   r'(?m)^ok 1 selftests: rare_write: rare_write_test$'),
@@ -56,6 +56,8 @@ def base(arch):
     if path := os.environ.get('BASE'):
         with open(path) as file:
             return file.read()
+    if KERNEL != KERNELS[0]:
+        die(f'the configuration of Debian\'s {KERNEL} is not fetched: say which, BASE=file')
     debian = ARCHES[arch]['debian']
     folder = userland.unpacked(arch, {PACKAGE: (PACKAGE,)})[PACKAGE]
     path = f'{folder}/usr/src/{PACKAGE}/config.{debian}_none_cloud-{debian}.xz'

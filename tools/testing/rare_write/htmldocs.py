@@ -28,7 +28,7 @@ def problems(output, ours):
 
 def main():
     tree.prepare()
-    ours = [path for path in tree.overlay_files() if path.endswith(('.rst', '.h'))]
+    ours = [path for path in tree.overlay_files() if path.endswith(('.rst', '.h', '.c'))]
     pages = [path for path in ours if path.endswith('.rst')]
     env = dict(build.environment(), LC_ALL='C.UTF-8')
     # Otherwise what did not change is not read, and nothing is said about it.
@@ -39,10 +39,11 @@ def main():
         status, output = captured(['make', '-C', SRC, f'O={OBJ}', 'htmldocs', 'YNL_INDEX=',
                                    f'SPHINXDIRS={FOLDER}'], env=env)
     os.makedirs(LOGS, exist_ok=True)
-    with open(os.path.join(LOGS, 'htmldocs.log'), 'w') as log:
+    path = os.path.join(LOGS, 'htmldocs.log')
+    with open(path, 'w') as log:
         log.write(output)
     if status:
-        die(f'make htmldocs failed, see build/logs/htmldocs.log: {output.splitlines()[-1:]}')
+        die(f'make htmldocs failed, see {os.path.relpath(path)}: {output.splitlines()[-1:]}')
     if said := problems(output, ours):
         die(f'{len(said)} warnings about our pages: {" / ".join(said[:5])}')
     for page in pages:

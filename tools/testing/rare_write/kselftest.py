@@ -24,8 +24,8 @@ import console
 import tree
 import userland
 import vm
-from common import (ARCHES, BUILD, HERE, SRC, TOP, choose, die, logged, object_folder, script,
-                    write_whole)
+from common import (ARCHES, BUILD, HERE, KERNEL, KERNELS, SRC, TOP, choose, die, logged,
+                    object_folder, script, write_whole)
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-kselftest.csv')
 SELFTESTS = 'tools/testing/selftests'
@@ -369,8 +369,8 @@ def table(rows):
 def main():
     arch = os.environ.get('ARCH')
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
-    if os.environ.get('DOCS') and arch:
-        die('DOCS=1 is for both architectures at once')
+    if os.environ.get('DOCS') and (arch or KERNEL != KERNELS[0]):
+        die(f'DOCS=1 is for both architectures at once, and for {KERNELS[0]}')
     tree.prepare()
     rows = {}
     results = check.perform([(f'kselftest-{arch}', tuple((arch, config, 'clang')

@@ -100,6 +100,8 @@ def main():
     table = []
     for arch, config in ((a, c) for a in arches for c in dict.fromkeys(m.config for m in mutants)):
         these = [m for m in mutants if arch in m.arches and m.config == config]
+        if not these:
+            continue
         healthy = build.kernel(arch, config)
         obj = object_folder(arch, 'mutant')
         with Step(f'copying the objects for {arch}'):

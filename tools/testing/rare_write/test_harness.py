@@ -60,6 +60,15 @@ case "$*" in
 	touch "$o/image" ;;
 esac
 '''
+# Resets what is checked out to the one and to the other, as the kernel's does, and finds
+# something if these differ.
+SYMBOLS = r'''import os, subprocess, sys
+seen = set()
+for commit in sys.argv[2].split('..'):
+    subprocess.check_call(['git', 'reset', '--quiet', '--hard', commit])
+    seen.add(subprocess.check_output(['git', 'rev-parse', 'HEAD']))
+print(os.environ.get('TOY_SYMBOL', '') if len(seen) > 1 else '')
+'''
 # Unpacks half, then waits or takes the harness down with it.
 TAR = r'''#!/bin/sh
 while [ "$1" != -C ]; do shift; done
@@ -109,8 +118,7 @@ class Toy:
         """A kernel tree; return its path."""
         self.write(f'{name}/Makefile', MAKEFILE.format(*version.split('.')))
         self.write(f'{name}/mm/old.c', 'one\ntwo\n')
-        self.write(f'{name}/scripts/checkkconfigsymbols.py',
-                   'import os\nprint(os.environ.get("TOY_SYMBOL", ""))\n')
+        self.write(f'{name}/scripts/checkkconfigsymbols.py', SYMBOLS)
         return os.path.join(self.folder, name)
 
     def pack(self, name, tar):
@@ -574,6 +582,8 @@ def series(toy):
 
     yield 'check', checked()[0] == 0
     yield 'check-symbols', refused(checked(TOY_SYMBOL='NOT_THERE'), 'symbols.py says: NOT_THERE')
+    os.mkdir(f'{toy.repo}/build/series/linux/.git/rebase-apply')
+    yield 'check-interrupted', checked()[0] == 0
     toy.write(f'{toy.tree}/mm/stray.c', 'stray\n')
     yield 'check-other-tree', refused(checked(), 'git am makes another tree: .*stray.c')
     os.remove(f'{toy.tree}/mm/stray.c')
@@ -790,6 +800,8 @@ def exploits(_):
     yield 'read-only-elsewhere', elsewhere[f'hardened.{table}'] != 'ok'
     other = cases('hardened', text='[    1.7]', instead='[    1.7] Oops: another\n[    1.7]')
     yield 'another-oops', other['hardened.runs'] != 'ok'
+    beside = cases('hardened', text='[    1.5]', instead='[    1.5] suspicious RCU usage\n[    1.5]')
+    yield 'beside-the-oops', beside['hardened.runs'] != 'ok'
 
 
 def knobs(_):

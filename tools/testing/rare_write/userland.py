@@ -10,8 +10,9 @@ import glob
 import os
 import shutil
 import stat
+import sys
 
-from common import ARCHES, BUILD, Step, die, logged, write_whole
+from common import ARCHES, BUILD, LOGS, Step, captured, die, logged, write_whole
 
 # Made by scripts of packages, for those that are there: {link: what it points to}.
 LINKS = {
@@ -72,7 +73,7 @@ def unpack(folder, packages, get):
             '--no-install-recommends', *packages], f'userland-{name}.log', f'fetching {name}')
     found = sorted(glob.glob(f'{archives}/*.deb'))
     if not found:
-        die(f'no packages were fetched, see build/logs/userland-{name}.log')
+        die(f'no packages were fetched, see {os.path.relpath(LOGS)}/userland-{name}.log')
     logged(['sh', '-ec', 'for package; do dpkg-deb -x "$package" "$0"; done', f'{folder}.tmp',
             *found], f'unpack-{name}.log', f'unpacking {name}')
     complete(f'{folder}.tmp')
@@ -98,8 +99,9 @@ def unpacked(arch, sets):
         get = apt(arch, state)
         with Step(f'getting Debian for {arch}'):
             # A source that has nothing for this architecture is no reason to stop.
-            logged(['sh', '-c', '"$@" || :', 'update', *get, 'update'], f'userland-{arch}.log',
-                   'apt-get update')
+            status, output = captured([*get, 'update'])
+            if status:
+                print(f'note: apt-get update says: {output.splitlines()[-1:]}', file=sys.stderr)
             for name in missing:
                 unpack(folders[name], sets[name], get)
                 write_whole(*stamp(name))
