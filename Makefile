@@ -20,7 +20,7 @@ help:
 	@echo 'rare_write: kernel data that is read-only at rest'
 	@echo
 	@echo '  make demo  [ARCH=x86_64|arm64]   build, boot, and show the sample: both without ARCH'
-	@echo '  make check [ARCH=...]            all tests; ends with N passed, N failed, N skipped'
+	@echo '  make check [ARCH=...]            quick tests; ends with N passed, N failed, N skipped'
 	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, cost-*, lint'
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '  make check-full [ARCH=...] [ONLY=pattern]'

@@ -89,9 +89,9 @@ def applied(names):
 
 def compare():
     """The tree that the patches make is the one that is built, to the byte."""
-    # Of no interest: what make lint leaves in the tree.
+    # Of no interest: what make lint and kunit.py leave in the tree.
     status, output = captured(['diff', '--recursive', '--brief', '--no-dereference',
-                               '--exclude=.git', '--exclude=__pycache__',
+                               '--exclude=.git', '--exclude=__pycache__', '--exclude=.kunit',
                                '--exclude=.checkpatch-camelcase.*', LINUX, SRC])
     if status:
         die(f'git am makes another tree: {" / ".join(output.splitlines()[:5])}')
