@@ -8,44 +8,46 @@
  * changes one, with such a handler, the variable of his choice and mode 0666; or he
  * has the inode of a file point to it. Then he writes to the file. That is why a
  * write takes nothing from an entry that anybody could have changed: the entry must
- * be read-only data of the kernel or write-rare. There are only those that were
- * compiled in, and with these he gets what the sysctl is for: the variable, the
- * limits and the mode that it has.
+ * be read-only data of the kernel. There are only those that were compiled in, and
+ * with these he gets what the sysctl is for: the variable, the limits and the mode
+ * that it has.
+ *
+ * The kernel's write-rare data is not good enough. Some of it are strings, such as
+ * modprobe_path, and root, who may not do everything, makes an entry of one by
+ * writing its bytes. A module has no other memory that is known to be read-only, so
+ * its entries are write-rare, and lead to write-rare data of that module only.
  *
  * The value is parsed into ordinary memory by the handler that all others use,
- * given a copy of the entry that leads there. Just the outcome is written.
+ * given a copy of the entry that leads there. Just the outcome is written. The entry
+ * itself is read once: what is checked is what is used.
  */
-#include <linux/irqflags.h>
 #include <linux/rare_sysctl.h>
 #include <linux/rare_write.h>
 #include <linux/slab.h>
 #include <asm/sections.h>
 
-static __always_inline void rare_sysctl_check_byte(unsigned long addr)
+static bool rare_sysctl_is_fixed(unsigned long addr)
 {
-	if (!is_kernel_rodata(addr))
-		__rare_entry(addr);
+	return is_kernel_rodata(addr) && (addr < (unsigned long)__start_rare_write ||
+					  addr >= (unsigned long)__end_rare_write_core);
 }
 
-/**
- * rare_sysctl_check - BUG() unless an entry is as it was compiled, or rare_write() made it
- * @table: the entry
- *
- * For a handler of one's own, before it writes: by then it is sure that @table is
- * the entry which that handler was written for.
- *
- * Context: Any. BUG()s if @table is neither read-only data of the kernel nor write-rare.
- */
-void rare_sysctl_check(const struct ctl_table *table)
+/* For rare_sysctl_check(). NULL is the kernel, and has no entries that are write-rare. */
+void __rare_sysctl_check(const struct ctl_table *table, const struct module *mod)
 {
-	unsigned long addr = __rare_addr(table);
+	unsigned long first = __rare_addr(table), last = first + sizeof(*table) - 1;
 
-	/* Interrupts off keeps a module from going away, see rare_write_lookup(). */
-	guard(irqsave)();
-	rare_sysctl_check_byte(addr);
-	rare_sysctl_check_byte(addr + sizeof(*table) - 1);
+	if (rare_sysctl_is_fixed(first) && rare_sysctl_is_fixed(last))
+		return;
+	BUG_ON(!mod || rare_write_module_of(first) != mod || rare_write_module_of(last) != mod);
 }
-EXPORT_SYMBOL_GPL(rare_sysctl_check);
+EXPORT_SYMBOL_GPL(__rare_sysctl_check);
+
+/* For handlers that are everybody's: what an entry leads to decides whose it has to be. */
+static void rare_sysctl_check_data(const struct ctl_table *table, const volatile void *data)
+{
+	__rare_sysctl_check(table, rare_write_module_of(__rare_addr(data)));
+}
 
 /**
  * proc_rare_dostring - proc_dostring() for a write-rare array of char
@@ -62,21 +64,20 @@ EXPORT_SYMBOL_GPL(rare_sysctl_check);
 int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		       loff_t *ppos)
 {
-	struct ctl_table shadow;
-	char *old, *new;
+	struct ctl_table shadow = *table;
+	char *data = shadow.data, *old, *new;
+	int maxlen = shadow.maxlen, ret;
 	size_t len;
-	int ret;
 
 	if (!write)
 		return proc_dostring(table, write, buffer, lenp, ppos);
 
-	rare_sysctl_check(table);
-	shadow = *table;
-	if (!shadow.data || !shadow.maxlen)
+	rare_sysctl_check_data(table, data);
+	if (!data || !maxlen)
 		return proc_dostring(&shadow, write, buffer, lenp, ppos);
 	/* An array that has no terminator is no reason to read on behind the copy. */
-	old = kmemdup_nul(table->data, table->maxlen, GFP_KERNEL);
-	new = old ? kmemdup(old, table->maxlen + 1, GFP_KERNEL) : NULL;
+	old = kmemdup_nul(data, maxlen, GFP_KERNEL);
+	new = old ? kmemdup(old, maxlen + 1, GFP_KERNEL) : NULL;
 	if (!new) {
 		kfree(old);
 		return -ENOMEM;
@@ -84,10 +85,10 @@ int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, s
 	shadow.data = new;
 	ret = proc_dostring(&shadow, write, buffer, lenp, ppos);
 	/* Not what is behind the terminator: it stays as it was. */
-	len = strnlen(new, table->maxlen - 1) + 1;
+	len = strnlen(new, maxlen - 1) + 1;
 	/* What changed nothing must not undo what others write meanwhile. */
 	if (memcmp(new, old, len))
-		__rare_write_bytes(table->data, new, len);
+		__rare_write_bytes(data, new, len);
 	kfree(new);
 	kfree(old);
 	return ret;
@@ -109,16 +110,15 @@ EXPORT_SYMBOL_GPL(proc_rare_dostring);
 int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		     loff_t *ppos)
 {
-	__wr_rare_type bool *data = table->data;
-	struct ctl_table shadow;
+	struct ctl_table shadow = *table;
+	__wr_rare_type bool *data = shadow.data;
 	bool old, new;
 	int ret;
 
 	if (!write)
 		return proc_dobool(table, write, buffer, lenp, ppos);
 
-	rare_sysctl_check(table);
-	shadow = *table;
+	rare_sysctl_check_data(table, data);
 	shadow.data = &new;
 	old = READ_ONCE(*data);
 	new = old;
@@ -134,12 +134,11 @@ static __always_inline int
 rare_sysctl_ints(proc_handler *handler, const struct ctl_table *table, void *buffer,
 		 size_t *lenp, loff_t *ppos)
 {
-	int n = table->maxlen / sizeof(int), *old, *new, ret;
-	__wr_rare_type int *data = table->data;
-	struct ctl_table shadow;
+	struct ctl_table shadow = *table;
+	int n = shadow.maxlen / sizeof(int), *old, *new, ret;
+	__wr_rare_type int *data = shadow.data;
 
-	rare_sysctl_check(table);
-	shadow = *table;
+	rare_sysctl_check_data(table, data);
 	if (!data || !n)
 		return handler(&shadow, 1, buffer, lenp, ppos);
 	old = kmalloc_array(2 * n, sizeof(*old), GFP_KERNEL);

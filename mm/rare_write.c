@@ -109,6 +109,24 @@ u64 rare_write_lookup(unsigned long addr)
 EXPORT_SYMBOL_GPL(rare_write_lookup);
 
 /**
+ * rare_write_module_of - whose write-rare data is at an address?
+ * @addr: the address
+ *
+ * Context: Any but NMI.
+ * Return: the module, to compare with; NULL if it is no module's.
+ */
+const struct module *rare_write_module_of(unsigned long addr)
+{
+	__wr_rare_type struct rare_write_region *region;
+
+	guard(rcu)();
+	for (region = rare_write_regions; region; region = region->next)
+		if (addr - region->start < region->size)
+			return region->mod;
+	return NULL;
+}
+
+/**
  * rare_write_active - is a window open on this CPU?
  *
  * For NMI handlers and synchronous exceptions, which may have interrupted one.

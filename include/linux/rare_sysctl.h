@@ -18,21 +18,22 @@
  * offsets, limits and errors; only the store goes through rare_write(). A write may
  * also fail with -ENOMEM.
  *
- * The table must be read-only: __ro_after_init in the kernel, write-rare in a
- * module. It is as good a target as the variable: who can change its mode may
- * write as anybody, and who can make up an entry with one of these handlers may
- * write to whatever is write-rare. So a write by way of an entry that is not
- * read-only is a BUG(). What extra1 and extra2 point to should be read-only, too.
+ * The table must be read-only: const or __ro_after_init in the kernel, write-rare in
+ * a module, and then for variables of that module. It is as good a target as the
+ * variable: who can change its mode may write as anybody, and who can make up an
+ * entry with one of these handlers may write to whatever is write-rare. So a write by
+ * way of any other entry is a BUG(). What extra1 and extra2 point to should be read-only, too.
  * A handler of one's own that writes by itself calls rare_sysctl_check() before.
  */
 #ifndef _LINUX_RARE_SYSCTL_H
 #define _LINUX_RARE_SYSCTL_H
 
+#include <linux/module.h>
 #include <linux/rare_write_types.h>
 #include <linux/sysctl.h>
 
 #if RARE_WRITE_IS_ON
-void rare_sysctl_check(const struct ctl_table *table);
+void __rare_sysctl_check(const struct ctl_table *table, const struct module *mod);
 int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		       loff_t *ppos);
 int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
@@ -44,7 +45,7 @@ int proc_rare_douintvec(const struct ctl_table *table, int write, void *buffer, 
 int proc_rare_dointvec_minmax(const struct ctl_table *table, int write, void *buffer,
 			      size_t *lenp, loff_t *ppos);
 #else
-static inline void rare_sysctl_check(const struct ctl_table *table)
+static inline void __rare_sysctl_check(const struct ctl_table *table, const struct module *mod)
 {
 }
 
@@ -54,5 +55,20 @@ static inline void rare_sysctl_check(const struct ctl_table *table)
 #define proc_rare_douintvec		proc_douintvec
 #define proc_rare_dointvec_minmax	proc_dointvec_minmax
 #endif
+
+/**
+ * rare_sysctl_check - BUG() unless an entry is as it was compiled, or this module made it
+ * @table: the entry
+ *
+ * For a handler of one's own, before it writes: by then it is sure that @table is an
+ * entry which somebody wrote for such a handler.
+ *
+ * Context: Any but NMI. BUG()s if @table is neither read-only data of the kernel, other
+ * than write-rare, nor write-rare data of the module that asks.
+ */
+static __always_inline void rare_sysctl_check(const struct ctl_table *table)
+{
+	__rare_sysctl_check(table, THIS_MODULE);
+}
 
 #endif /* _LINUX_RARE_SYSCTL_H */

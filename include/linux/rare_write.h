@@ -153,6 +153,7 @@ extern struct rare_write_image rare_write_image;
 extern char __start_rare_write[], __end_rare_write[], __end_rare_write_core[];
 
 u64 rare_write_lookup(unsigned long addr);
+const struct module *rare_write_module_of(unsigned long addr);
 void rare_write_trace_note(unsigned long dst, size_t len);
 void rare_write_trace_window(void);
 

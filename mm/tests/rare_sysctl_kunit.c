@@ -21,34 +21,63 @@ union value {
 static union value plain;
 static struct ctl_table plain_table;
 static __wr_rare_type union value rare __wr_rare;
-static __wr_rare_type struct ctl_table rare_table __wr_rare;
 
 static int limit_min = -5, limit_max = 10;
 
-/* Two handlers, and what they do it to. */
-struct pair {
-	const char *name;
-	proc_handler *handler, *rare_handler;
-	int maxlen;
-	int *min, *max;
+/* A table is write-rare in a module, and in the kernel must not be. */
+#ifdef MODULE
+#define TABLE	__wr_rare_type struct ctl_table
+#define IN_RO	__wr_rare
+#else
+#define TABLE	struct ctl_table
+#define IN_RO	__ro_after_init
+#endif
+
+#define ENTRY(var, size, handler, min, max) {				\
+	.procname = "value",						\
+	.data = (void *)(var),						\
+	.maxlen = size,							\
+	.mode = 0644,							\
+	.proc_handler = handler,					\
+	.extra1 = min,							\
+	.extra2 = max,							\
+}
+
+static TABLE rare_tables[] IN_RO = {
+	ENTRY(&rare, sizeof(plain.str), proc_rare_dostring, NULL, NULL),
+	ENTRY(&rare, 1, proc_rare_dostring, NULL, NULL),
+	ENTRY(&rare, sizeof(bool), proc_rare_dobool, NULL, NULL),
+	ENTRY(&rare, 4, proc_rare_dobool, NULL, NULL),
+	ENTRY(&rare, sizeof(int), proc_rare_dointvec, NULL, NULL),
+	ENTRY(&rare, 3 * sizeof(int), proc_rare_dointvec, NULL, NULL),
+	ENTRY(&rare, 0, proc_rare_dointvec, NULL, NULL),
+	ENTRY(&rare, sizeof(int), proc_rare_dointvec_minmax, &limit_min, &limit_max),
+	ENTRY(&rare, sizeof(int), proc_rare_dointvec_minmax, &limit_min, NULL),
+	ENTRY(&rare, sizeof(int), proc_rare_dointvec_minmax, NULL, &limit_max),
+	ENTRY(&rare, 4 * sizeof(int), proc_rare_dointvec_minmax, &limit_min, &limit_max),
+	ENTRY(&rare, sizeof(unsigned int), proc_rare_douintvec, NULL, NULL),
 };
 
-static const struct pair pairs[] = {
-	{ "string", proc_dostring, proc_rare_dostring, sizeof(plain.str) },
-	{ "string_of_1", proc_dostring, proc_rare_dostring, 1 },
-	{ "bool", proc_dobool, proc_rare_dobool, sizeof(bool) },
-	{ "bool_of_4", proc_dobool, proc_rare_dobool, 4 },
-	{ "int", proc_dointvec, proc_rare_dointvec, sizeof(int) },
-	{ "ints", proc_dointvec, proc_rare_dointvec, 3 * sizeof(int) },
-	{ "no_int", proc_dointvec, proc_rare_dointvec, 0 },
-	{ "minmax", proc_dointvec_minmax, proc_rare_dointvec_minmax, sizeof(int),
-	  &limit_min, &limit_max },
-	{ "min", proc_dointvec_minmax, proc_rare_dointvec_minmax, sizeof(int), &limit_min },
-	{ "max", proc_dointvec_minmax, proc_rare_dointvec_minmax, sizeof(int), NULL, &limit_max },
-	{ "minmax_ints", proc_dointvec_minmax, proc_rare_dointvec_minmax, 4 * sizeof(int),
-	  &limit_min, &limit_max },
-	{ "uint", proc_douintvec, proc_rare_douintvec, sizeof(unsigned int) },
+/* The originals of these. */
+static const struct pair {
+	const char *name;
+	proc_handler *handler;
+} pairs[] = {
+	{ "string", proc_dostring },
+	{ "string_of_1", proc_dostring },
+	{ "bool", proc_dobool },
+	{ "bool_of_4", proc_dobool },
+	{ "int", proc_dointvec },
+	{ "ints", proc_dointvec },
+	{ "no_int", proc_dointvec },
+	{ "minmax", proc_dointvec_minmax },
+	{ "min", proc_dointvec_minmax },
+	{ "max", proc_dointvec_minmax },
+	{ "minmax_ints", proc_dointvec_minmax },
+	{ "uint", proc_douintvec },
 };
+
+static_assert(ARRAY_SIZE(pairs) == ARRAY_SIZE(rare_tables));
 
 static void pair_name(const struct pair *pair, char *desc)
 {
@@ -56,6 +85,11 @@ static void pair_name(const struct pair *pair, char *desc)
 }
 
 KUNIT_ARRAY_PARAM(pair, pairs, pair_name);
+
+static const struct ctl_table *rare_table(const struct pair *pair)
+{
+	return rare_ptr(&rare_tables[pair - pairs]);
+}
 
 static const char * const inputs[] = {
 	"", "\n", " ", "0", "1", "2\n", " 3 ", "\t4\t", "10", "11", "-1", "-5", "-6", "-", "--1",
@@ -83,27 +117,18 @@ static bool same(const struct pair *pair, int write, const char *input, size_t s
 	strscpy(plain_buf, input);
 	strscpy(rare_buf, input);
 	plain_ret = pair->handler(&plain_table, write, plain_buf, &plain_size, &plain_pos);
-	rare_ret = pair->rare_handler(rare_ptr(&rare_table), write, rare_buf, &rare_size,
-				      &rare_pos);
+	rare_ret = rare_table(pair)->proc_handler(rare_table(pair), write, rare_buf, &rare_size,
+						  &rare_pos);
 	return plain_ret == rare_ret && plain_size == rare_size && plain_pos == rare_pos &&
 	       !memcmp(plain_buf, rare_buf, sizeof(plain_buf)) &&
 	       !memcmp(&plain, rare_ptr(&rare), sizeof(plain));
 }
 
-static void set_tables(const struct pair *pair)
+static void set_plain(const struct pair *pair)
 {
-	plain_table = (struct ctl_table){
-		.procname = "value",
-		.data = &plain,
-		.maxlen = pair->maxlen,
-		.mode = 0644,
-		.proc_handler = pair->handler,
-		.extra1 = pair->min,
-		.extra2 = pair->max,
-	};
-	rare_write(rare_table, plain_table);
-	rare_write(rare_table.data, (void *)&rare);
-	rare_write(rare_table.proc_handler, pair->rare_handler);
+	plain_table = *rare_table(pair);
+	plain_table.data = &plain;
+	plain_table.proc_handler = pair->handler;
 }
 
 static int write_file(const char *name, const char *text, loff_t pos)
@@ -131,7 +156,7 @@ static void like_the_original(struct kunit *test)
 	const struct pair *pair = test->param_value;
 	int changed = 0, refused = 0;
 
-	set_tables(pair);
+	set_plain(pair);
 	for (int m = 0; m < ARRAY_SIZE(modes); m++) {
 		set_mode(test, modes[m]);
 		for (int p = 0; p < ARRAY_SIZE(positions); p++) {
@@ -150,7 +175,7 @@ static void like_the_original(struct kunit *test)
 	}
 	/* What is compared is worth it: some of it was stored, and some was not. */
 	KUNIT_EXPECT_GT(test, refused, 10);
-	if (pair->maxlen && strcmp(pair->name, "bool_of_4"))
+	if (plain_table.maxlen && strcmp(pair->name, "bool_of_4"))
 		KUNIT_EXPECT_GT(test, changed, 10);
 }
 
@@ -160,11 +185,10 @@ static void through_proc(struct kunit *test)
 	struct ctl_table_header *header;
 
 	set_mode(test, "1");
-	set_tables(&pairs[7]);
 	rare_write(rare, before);
-	rare_sysctl_check(rare_ptr(&rare_table));
+	rare_sysctl_check(rare_table(&pairs[7]));
 	header = register_sysctl_sz("rare_write_test",
-				    (struct ctl_table *)rare_ptr(&rare_table), 1);
+				    (struct ctl_table *)rare_table(&pairs[7]), 1);
 	KUNIT_ASSERT_NOT_NULL(test, header);
 	KUNIT_EXPECT_EQ(test, write_file("/proc/sys/rare_write_test/value", "7\n", 0), 2);
 	KUNIT_EXPECT_EQ(test, rare.ints[0], 7);
@@ -208,9 +232,7 @@ static void write_by(const struct ctl_table *table)
 /* An entry that could have been changed: it names the variable of the attacker's choice. */
 static void write_by_forged(int i)
 {
-	set_tables(&pairs[i]);
-	plain_table.data = (void *)&rare;
-	plain_table.proc_handler = pairs[i].rare_handler;
+	plain_table = *rare_table(&pairs[i]);
 	write_by(&plain_table);
 }
 
@@ -245,27 +267,46 @@ static void forged_and_checked(void)
 	rare_sysctl_check(&plain_table);
 }
 
-/* A good entry which leads to what is not write-rare. */
-static void write_to_plain(int i)
+/*
+ * Root may write some of what is write-rare, byte by byte, and thereby an entry, which
+ * leads to what not even root may write. A module's must lead nowhere else.
+ */
+static __wr_rare_type struct ctl_table forged_table __wr_rare;
+
+static void forged_in_rare(void)
 {
-	set_tables(&pairs[i]);
-	rare_write(rare_table.data, &plain);
-	write_by(rare_ptr(&rare_table));
+	struct ctl_table table = *rare_table(&pairs[4]);
+
+	table.data = (void *)&rare_write_probe;
+	rare_write(forged_table, table);
+	write_by(rare_ptr(&forged_table));
 }
+
+static void forged_in_kernel(void)
+{
+	rare_sysctl_check((const struct ctl_table *)rare_ptr(&rare_write_probe));
+}
+
+/* Good entries which lead to what is not write-rare. */
+static TABLE to_plain[] IN_RO = {
+	ENTRY(&plain, sizeof(plain.str), proc_rare_dostring, NULL, NULL),
+	ENTRY(&plain, sizeof(bool), proc_rare_dobool, NULL, NULL),
+	ENTRY(&plain, sizeof(int), proc_rare_dointvec, NULL, NULL),
+};
 
 static void plain_string(void)
 {
-	write_to_plain(0);
+	write_by(rare_ptr(&to_plain[0]));
 }
 
 static void plain_bool(void)
 {
-	write_to_plain(2);
+	write_by(rare_ptr(&to_plain[1]));
 }
 
 static void plain_int(void)
 {
-	write_to_plain(4);
+	write_by(rare_ptr(&to_plain[2]));
 }
 
 #define MISUSE(func)	{ #func, func }
@@ -277,6 +318,8 @@ static const struct misuse misuses[] = {
 	MISUSE(forged_minmax),
 	MISUSE(forged_uint),
 	MISUSE(forged_and_checked),
+	MISUSE(forged_in_rare),
+	MISUSE(forged_in_kernel),
 	MISUSE(plain_string),
 	MISUSE(plain_bool),
 	MISUSE(plain_int),
@@ -286,12 +329,14 @@ static void sysctl_misuse_is_fatal(struct kunit *test)
 {
 	const struct misuse *misuse = test->param_value;
 	unsigned int cpu = cpu_to_die_on();
+	unsigned long probe = rare_write_probe;
 
 	plain = before;
 	rare_write(rare, before);
 	KUNIT_EXPECT_TRUE(test, dies(call_misuse, (void *)misuse, cpu, misuse->name, DIES_OF_BUG));
 	KUNIT_EXPECT_MEMEQ(test, &plain, &before, sizeof(before));
 	KUNIT_EXPECT_MEMEQ(test, rare_ptr(&rare), &before, sizeof(before));
+	KUNIT_EXPECT_EQ(test, rare_write_probe, probe);
 	expect_usable(test, cpu);
 }
 

@@ -23,7 +23,7 @@ static const char * const values[] = {
 	"1,0",
 	/* No numbers. */
 	"x", "", "\n", " ", "/sbin/other", "/sbin/other\n", "core.%p\n", "|/sbin/dump %p",
-	"integrity",
+	"integrity", "complain",
 };
 
 /* So many of a letter, and of a digit. */

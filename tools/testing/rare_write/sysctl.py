@@ -60,6 +60,15 @@ ONE_WAY = (
     '/proc/sys/kernel/modules_disabled',
     '/sys/kernel/security/lockdown',
 )
+# There is one such module of security at a time, and SELinux comes first.
+APPARMOR = (
+    '/proc/sys/kernel/apparmor_display_secid_mode',
+    '/proc/sys/kernel/apparmor_restrict_unprivileged_unconfined',
+    '/sys/module/apparmor/parameters/mode',
+    '/sys/module/apparmor/parameters/lock_policy',
+)
+# What the kernel is booted with, for which knobs.
+BOOTS = {'': KNOBS + ONE_WAY, 'security=apparmor': APPARMOR}
 
 
 def sections(text):
@@ -76,10 +85,10 @@ def sections(text):
     return found
 
 
-def compare(plain, rare):
-    """{case: 'ok' or 'failed...'} of what was said on the two kernels."""
+def compare(plain, rare, knobs):
+    """{case: 'ok' or 'failed...'} of what was said of these knobs on the two kernels."""
     cases = {}
-    for knob in KNOBS + ONE_WAY:
+    for knob in knobs:
         a, b = plain.get(knob), rare.get(knob)
         if not a or not b:
             cases[knob] = 'failed: not complete'
@@ -93,23 +102,27 @@ def compare(plain, rare):
     return cases
 
 
-def files(arch, obj):
+def files(arch, obj, knobs):
     """The program and what it reads, as files of the guest."""
-    knobs = os.path.join(BUILD, f'{arch}-programs', 'knobs')
-    os.makedirs(os.path.dirname(knobs), exist_ok=True)
-    write_whole(knobs, ''.join(f'{knob}\n' for knob in KNOBS + ONE_WAY))
-    return {'/knobs': knobs,
+    path = os.path.join(BUILD, f'{arch}-programs', 'knobs')
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_whole(path, ''.join(f'{knob}\n' for knob in knobs))
+    return {'/knobs': path,
             '/bin/sysctl': build.program(arch, obj, os.path.join(HERE, 'sysctl.c'))}
 
 
 def run(arch):
     """Both kernels, for make check."""
-    cases, said = {}, []
-    for config in KERNELS:
-        obj = build.kernel(arch, config)
-        got = vm.boot(arch, obj, f'{arch}-sysctl-{config}', ['exec /bin/sysctl '],
-                      files(arch, obj), timeout=600)
-        problems = got.problems()
-        cases[f'{config}.runs'] = f'failed: {"; ".join(problems[:5])}' if problems else 'ok'
-        said.append(sections(got.text))
-    return {**cases, **compare(*said)}
+    cases = {}
+    for append, knobs in BOOTS.items():
+        said = []
+        for config in KERNELS:
+            obj = build.kernel(arch, config)
+            name = '-'.join(filter(None, (config, append.partition('=')[2])))
+            got = vm.boot(arch, obj, f'{arch}-sysctl-{name}', ['exec /bin/sysctl '],
+                          files(arch, obj, knobs), timeout=600, append=append)
+            problems = got.problems()
+            cases[f'{name}.runs'] = f'failed: {"; ".join(problems[:5])}' if problems else 'ok'
+            said.append(sections(got.text))
+        cases.update(compare(*said, knobs))
+    return cases

@@ -806,13 +806,13 @@ def exploits(_):
 
 def knobs(_):
     """What sysctl.py makes of what two kernels say: (name, is that right)."""
-    every = sysctl.KNOBS + sysctl.ONE_WAY
+    every = sysctl.BOOTS['']
     said = ''.join(f'[    1.0] sysctl: --- {knob} ---\n[    1.0][   T9] sysctl: root reads: "0"\n'
                    f'[    1.0] Unsafe core_pattern\n[    1.0] sysctl: --- end of {knob} ---\n'
                    for knob in every)
 
     def bad(text):
-        cases = sysctl.compare(sysctl.sections(said), sysctl.sections(text))
+        cases = sysctl.compare(sysctl.sections(said), sysctl.sections(text), every)
         return [case for case, state in cases.items() if state != 'ok']
 
     yield 'same', bad(said) == []
@@ -821,7 +821,7 @@ def knobs(_):
         yield name, bad(said.replace(text, instead, 1)) == [every[0]]
     yield 'fewer', bad(said[:said.index(every[-1])]) == [every[-1]]
     missing = sysctl.sections(said.replace('reads: "0"', 'open to read: -2'))
-    yield 'not-there', all(state != 'ok' for state in sysctl.compare(missing, missing).values())
+    yield 'not-there', all(state != 'ok' for state in sysctl.compare(missing, missing, every).values())
 
 
 # What kselftest.sh writes: TAP, a shell script, one that cannot run, and one that says nothing.
