@@ -33,7 +33,7 @@ static bool rare_sysctl_is_fixed(unsigned long addr)
 }
 
 /* For rare_sysctl_check(). NULL is the kernel, and has no entries that are write-rare. */
-void __rare_sysctl_check(const struct ctl_table *table, const struct module *mod)
+void rare_sysctl_check_owner(const struct ctl_table *table, const struct module *mod)
 {
 	unsigned long first = __rare_addr(table), last = first + sizeof(*table) - 1;
 
@@ -41,12 +41,12 @@ void __rare_sysctl_check(const struct ctl_table *table, const struct module *mod
 		return;
 	BUG_ON(!mod || rare_write_module_of(first) != mod || rare_write_module_of(last) != mod);
 }
-EXPORT_SYMBOL_GPL(__rare_sysctl_check);
+EXPORT_SYMBOL_GPL(rare_sysctl_check_owner);
 
 /* For handlers that are everybody's: what an entry leads to decides whose it has to be. */
 static void rare_sysctl_check_data(const struct ctl_table *table, const volatile void *data)
 {
-	__rare_sysctl_check(table, rare_write_module_of(__rare_addr(data)));
+	rare_sysctl_check_owner(table, rare_write_module_of(__rare_addr(data)));
 }
 
 /**

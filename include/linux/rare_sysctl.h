@@ -33,7 +33,7 @@
 #include <linux/sysctl.h>
 
 #if RARE_WRITE_IS_ON
-void __rare_sysctl_check(const struct ctl_table *table, const struct module *mod);
+void rare_sysctl_check_owner(const struct ctl_table *table, const struct module *mod);
 int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		       loff_t *ppos);
 int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
@@ -45,7 +45,7 @@ int proc_rare_douintvec(const struct ctl_table *table, int write, void *buffer, 
 int proc_rare_dointvec_minmax(const struct ctl_table *table, int write, void *buffer,
 			      size_t *lenp, loff_t *ppos);
 #else
-static inline void __rare_sysctl_check(const struct ctl_table *table, const struct module *mod)
+static inline void rare_sysctl_check_owner(const struct ctl_table *table, const struct module *mod)
 {
 }
 
@@ -68,7 +68,7 @@ static inline void __rare_sysctl_check(const struct ctl_table *table, const stru
  */
 static __always_inline void rare_sysctl_check(const struct ctl_table *table)
 {
-	__rare_sysctl_check(table, THIS_MODULE);
+	rare_sysctl_check_owner(table, THIS_MODULE);
 }
 
 #endif /* _LINUX_RARE_SYSCTL_H */
