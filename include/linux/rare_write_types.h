@@ -6,7 +6,7 @@
  * A file whose data is write-rare only with an option of its own names that before
  * it includes anything, and then has plain data and plain stores without it:
  *
- *   #define RARE_WRITE_SWITCH CONFIG_RARE_WRITE_CORE
+ *   #define RARE_WRITE_SWITCH CONFIG_<option>
  *
  * The option is a bool, and depends on RARE_WRITE. Any other file that writes such
  * data does the same. Those that only read it need not: they read it once each
@@ -19,9 +19,10 @@
 #include <linux/kconfig.h>
 
 /*
- * Spelled like this kbuild does not see the name, and does not make all files anew that
- * include some header with such data when the option changes: readers are the same
- * either way. Who defines or writes it includes rare_write.h or names an option.
+ * Spelled like this kbuild, which reads comments as well, does not see the name, and
+ * does not make all files anew that include some header with such data when the option
+ * changes: readers are the same either way. Who defines or writes it includes
+ * rare_write.h or names an option.
  */
 #ifndef RARE_WRITE_SWITCH
 #define RARE_WRITE_SWITCH	__PASTE(CONFIG_, RARE_WRITE)

@@ -15,6 +15,7 @@ import build
 from common import ARCHES, BUILD, SRC, TOOLCHAINS, TOP, captured, die
 
 COCCI = 'scripts/coccinelle/misc/rare_write.cocci'
+LIGHT = 'include/linux/rare_write_types.h'
 SELFTESTS = 'tools/testing/selftests/rare_write'
 WRITERS = 'scripts/coccinelle/misc/rare_write_writers.cocci'
 REMARK = re.compile(r'^(\S+?):(\d+):(?:\d+:)? (?:warning|error): (.*)', re.M)
@@ -85,6 +86,17 @@ def includes(files, top=TOP):
                                     before[1] == 'asm'):
                 found.append((path, 'INCLUDE_ORDER', number, line))
             before = this
+    return collect(found)
+
+
+def options(files, top=TOP):
+    """No option has a name in the header for all headers: kbuild would make everything anew."""
+    found = []
+    for path in set(files) & {LIGHT}:
+        with open(os.path.join(top, path)) as file:
+            for number, line in enumerate(file, 1):
+                if re.search(r'CONFIG_[A-Z0-9]', line):
+                    found.append((path, 'OPTION', number, line.strip()))
     return collect(found)
 
 
@@ -195,7 +207,7 @@ def run(ours):
     """Everything: a list of {file: [(type, line)]}. Ours are the overlay's files."""
     files = text_files()
     # misuse.c has plain stores on purpose: that they are found shows that the rule works.
-    yield from (spelling(files), shell(files), spdx(files), includes(files), coccinelle(files),
-               quotes(files), writers('tools/testing/rare_write/writers.c'))
+    yield from (spelling(files), shell(files), spdx(files), includes(files), options(files),
+               coccinelle(files), quotes(files), writers('tools/testing/rare_write/writers.c'))
     yield judge_output([with_libc(), *(compiled(arch, toolchain) for arch in ARCHES
                                        for toolchain in TOOLCHAINS)], ours)

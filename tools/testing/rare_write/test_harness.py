@@ -699,6 +699,8 @@ def static(toy):
         good = lines if name == 'asm-last' else lines[::-1]
         yield f'includes-{name}', finds(check_static.includes, ''.join(good),
                                         ''.join(good[::-1]), line=2)
+    yield 'options', finds(check_static.options, '/* CONFIG_<option> */\n', '/* CONFIG_MINE */\n',
+                           check_static.LIGHT)
     use = 'static __wr_rare_type unsigned long x __wr_rare;\nvoid f(void)\n{\n\t%s;\n}\n'
     for name, store in (('store', 'x = 1'), ('cast', '*(unsigned long *)&x = 1'),
                         ('call', 'memcpy((void *)&x, p, 8)')):
