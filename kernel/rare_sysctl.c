@@ -18,8 +18,8 @@
  * its entries are write-rare, and lead to write-rare data of that module only.
  *
  * The value is parsed into ordinary memory by the handler that all others use,
- * given a copy of the entry that leads there. Just the outcome is written. The entry
- * itself is read once: what is checked is what is used.
+ * given a copy of the entry that leads there. Just the outcome is written. Where to is
+ * read once, and not from the copy: what is checked is what is used.
  */
 #include <linux/rare_sysctl.h>
 #include <linux/rare_write.h>
@@ -64,9 +64,9 @@ static void rare_sysctl_check_data(const struct ctl_table *table, const volatile
 int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		       loff_t *ppos)
 {
+	char *data = READ_ONCE(table->data), *old, *new;
+	int maxlen = READ_ONCE(table->maxlen), ret;
 	struct ctl_table shadow = *table;
-	char *data = shadow.data, *old, *new;
-	int maxlen = shadow.maxlen, ret;
 	size_t len;
 
 	if (!write)
@@ -110,8 +110,8 @@ EXPORT_SYMBOL_GPL(proc_rare_dostring);
 int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 		     loff_t *ppos)
 {
+	__wr_rare_type bool *data = READ_ONCE(table->data);
 	struct ctl_table shadow = *table;
-	__wr_rare_type bool *data = shadow.data;
 	bool old, new;
 	int ret;
 
@@ -134,9 +134,9 @@ static __always_inline int
 rare_sysctl_ints(proc_handler *handler, const struct ctl_table *table, void *buffer,
 		 size_t *lenp, loff_t *ppos)
 {
+	int n = READ_ONCE(table->maxlen) / sizeof(int), *old, *new, ret;
+	__wr_rare_type int *data = READ_ONCE(table->data);
 	struct ctl_table shadow = *table;
-	int n = shadow.maxlen / sizeof(int), *old, *new, ret;
-	__wr_rare_type int *data = shadow.data;
 
 	rare_sysctl_check_data(table, data);
 	if (!data || !n)
