@@ -24,15 +24,6 @@ static __wr_rare_type union value rare __wr_rare;
 
 static int limit_min = -5, limit_max = 10;
 
-/* A table is write-rare in a module, and in the kernel must not be. */
-#ifdef MODULE
-#define TABLE	__wr_rare_type struct ctl_table
-#define IN_RO	__wr_rare
-#else
-#define TABLE	struct ctl_table
-#define IN_RO	__ro_after_init
-#endif
-
 #define ENTRY(var, size, handler, min, max) {				\
 	.procname = "value",						\
 	.data = (void *)(var),						\
@@ -43,7 +34,7 @@ static int limit_min = -5, limit_max = 10;
 	.extra2 = max,							\
 }
 
-static TABLE rare_tables[] IN_RO = {
+static __wr_rare_type struct ctl_table rare_tables[] __wr_rare = {
 	ENTRY(&rare, sizeof(plain.str), proc_rare_dostring, NULL, NULL),
 	ENTRY(&rare, 1, proc_rare_dostring, NULL, NULL),
 	ENTRY(&rare, sizeof(bool), proc_rare_dobool, NULL, NULL),
@@ -288,7 +279,7 @@ static void forged_in_kernel(void)
 }
 
 /* Good entries which lead to what is not write-rare. */
-static TABLE to_plain[] IN_RO = {
+static __wr_rare_type struct ctl_table to_plain[] __wr_rare = {
 	ENTRY(&plain, sizeof(plain.str), proc_rare_dostring, NULL, NULL),
 	ENTRY(&plain, sizeof(bool), proc_rare_dobool, NULL, NULL),
 	ENTRY(&plain, sizeof(int), proc_rare_dointvec, NULL, NULL),
