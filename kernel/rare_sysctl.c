@@ -44,7 +44,7 @@ void rare_sysctl_check_owner(const struct ctl_table *table, const struct module 
 EXPORT_SYMBOL_GPL(rare_sysctl_check_owner);
 
 /* For handlers that are everybody's: what an entry leads to decides whose it has to be. */
-static void rare_sysctl_check_data(const struct ctl_table *table, const volatile void *data)
+static void rare_sysctl_check_data(const struct ctl_table *table, __wr_rare_type void *data)
 {
 	rare_sysctl_check_owner(table, rare_write_module_of(__rare_addr(data)));
 }

@@ -266,10 +266,9 @@ static __wr_rare_type struct ctl_table forged_table __wr_rare;
 
 static void forged_in_rare(void)
 {
-	struct ctl_table table = *rare_table(&pairs[4]);
-
-	table.data = (void *)&rare_write_probe;
-	rare_write(forged_table, table);
+	plain_table = *rare_table(&pairs[4]);
+	plain_table.data = (void *)rare_ptr(&rare_write_probe);
+	rare_write(forged_table, plain_table);
 	write_by(rare_ptr(&forged_table));
 }
 
