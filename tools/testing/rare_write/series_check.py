@@ -13,6 +13,7 @@ The architectures go on side by side: to link and to boot takes one CPU.
 """
 import concurrent.futures
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -157,16 +158,19 @@ def build_one(arch, name):
         die(f'{arch} {name} does not boot: {problems[0]} (console: {os.path.relpath(run.log)})')
 
 
-def content(arch, commit):
-    """What a build depends on: of the commit no message, and no documentation."""
-    files = series.git(LINUX, 'ls-tree', '-r', commit).splitlines()
-    text = '\n'.join(line for line in files if '\tDocumentation/' not in line)
-    text += build.asked(build.wanted(build.fragments(arch, CONFIG)))
+def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@functools.cache
+def content(commit):
+    """Of a commit, what the build depends on: no message, and no documentation."""
+    files = series.git(LINUX, 'ls-tree', '-r', commit).splitlines()
+    return digest('\n'.join(line for line in files if '\tDocumentation/' not in line))
+
+
 def built():
-    """What was built and booted before: a line with the architecture and content() for each."""
+    """What was built and booted before: lines with architecture, configuration and content()."""
     if not os.path.isfile(BUILT):
         return set()
     with open(BUILT) as file:
@@ -176,8 +180,9 @@ def built():
 def build_each(arch, names, commits):
     """Build each patch for this architecture, unless the same was built before."""
     done = built()
+    config = digest(build.asked(build.wanted(build.fragments(arch, CONFIG))))
     for name, commit in zip(names, commits):
-        line = f'{arch} {content(arch, commit)}'
+        line = f'{arch} {config} {content(commit)}'
         if line in done:
             print(f'  {arch} {name}: built before', flush=True)
             continue

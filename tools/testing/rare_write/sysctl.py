@@ -113,11 +113,10 @@ def files(arch, obj, knobs):
 
 def run(arch):
     """Both kernels, for make check."""
-    cases = {}
+    cases, kernels = {}, {config: build.kernel(arch, config) for config in KERNELS}
     for append, knobs in BOOTS.items():
         said = []
-        for config in KERNELS:
-            obj = build.kernel(arch, config)
+        for config, obj in kernels.items():
             name = '-'.join(filter(None, (config, append.partition('=')[2])))
             got = vm.boot(arch, obj, f'{arch}-sysctl-{name}', ['exec /bin/sysctl '],
                           files(arch, obj, knobs), timeout=600, append=append)
