@@ -335,10 +335,16 @@ __rare_store_release(void *dst, const void *src, size_t len)
 	}
 }
 
+/* BUG() for a range that ends where nothing may be written, before any of it is. */
+static __always_inline void __rare_range(unsigned long addr, size_t len)
+{
+	if (offset_in_page(addr) + len > PAGE_SIZE)
+		__rare_entry(addr + len - 1);
+}
+
 /*
  * Write @len bytes in a window that begin opened. An object that is @native is
- * aligned to its size and cannot cross a page; others are cut at page ends,
- * after a look at the last byte, so that nothing is written if that is refused.
+ * aligned to its size and cannot cross a page; others are cut at page ends.
  */
 static __always_inline void
 __rare_write_n(const volatile void *dst, const void *src, size_t len, bool native)
@@ -347,8 +353,8 @@ __rare_write_n(const volatile void *dst, const void *src, size_t len, bool nativ
 	void *alias;
 	size_t n;
 
-	if (!native && offset_in_page(addr) + len > PAGE_SIZE)
-		__rare_entry(addr + len - 1);
+	if (!native)
+		__rare_range(addr, len);
 
 	for (; len; addr += n, src += n, len -= n) {
 		n = native ? len : min(len, PAGE_SIZE - offset_in_page(addr));
@@ -493,6 +499,7 @@ static __always_inline void __rare_fill(const volatile void *dst, u8 byte, size_
 	size_t n;
 
 	rare_write_begin();
+	__rare_range(__rare_addr(dst), len);
 	for (; len; dst += n, len -= n) {
 		n = min(len, sizeof(pattern));
 		__rare_write_n(dst, &pattern, n, false);
@@ -506,9 +513,12 @@ __rare_str(const volatile void *dst, const char *src, size_t size)
 	size_t len = strnlen(src, size);
 	bool fits = len < size;
 
+	if (!fits)
+		len = size - 1;
 	rare_write_begin();
-	__rare_write_n(dst, src, fits ? len : size - 1, false);
-	__rare_write_n(dst + (fits ? len : size - 1), "", 1, true);
+	__rare_range(__rare_addr(dst), len + 1);
+	__rare_write_n(dst, src, len, false);
+	__rare_write_n(dst + len, "", 1, true);
 	rare_write_end();
 	return fits ? len : -E2BIG;
 }
