@@ -312,9 +312,12 @@ static int rare_write_prepare_cpu(unsigned int cpu)
 		return 0;
 
 	ret = arch_rare_write_prepare(&tables);
-	if (!ret)
-		rare_write_core(arch_rare_write_tables[cpu], tables);
-	return ret;
+	if (ret) {
+		pr_warn("no memory for CPU %u's page tables\n", cpu);
+		return ret;
+	}
+	rare_write_core(arch_rare_write_tables[cpu], tables);
+	return 0;
 }
 
 static int __init rare_write_init(void)

@@ -10,6 +10,7 @@ import gdbstub
 import vm
 from common import MAIN, object_folder
 
+SAYS = "rare_write: no memory for CPU 0's page tables\n"
 ENOMEM = (-12) & (2**64 - 1)
 PANIC = r'Kernel panic - not syncing: rare_write: no memory for the boot CPU\'s page tables\n'
 
@@ -43,6 +44,6 @@ def run(arch):
     before, *after = re.split(PANIC, boot.text)
     return {'starved': 'ok' if starver.starved else f'failed: {starver.error or "nobody called it"}',
             'panic': 'ok' if after else 'failed: it went on',
-            'nothing-before': 'ok' if 'rare_write: ' not in before else 'failed',
+            'nothing-before': 'ok' if 'rare_write: ' not in before.replace(SAYS, '', 1) else 'failed',
             'nothing-after': 'ok' if after and 'rare_write: ' not in after[0] and not boot.steps
                              else 'failed: it went on'}

@@ -2,7 +2,7 @@
 /*
  * Bring a CPU up for the first time while memory runs out: at the first
  * allocation, then at the second, and so on. What rare_write() needs for the CPU
- * is among them. It must come up whole or not at all, and nothing may be lost.
+ * is among them: the log says so. It must come up whole or not at all.
  * Needs fault injection (FAILSLAB, FAIL_PAGE_ALLOC) and a CPU that has not been
  * up, for example with maxcpus=2 on the kernel's command line:
  *
