@@ -19,6 +19,7 @@
 #include <linux/module.h>
 #include <linux/nmi.h>
 #include <linux/perf_event.h>
+#include <linux/random.h>
 #include <linux/rare_write.h>
 #include <linux/rare_write_debug.h>
 #include <linux/slab.h>
@@ -334,6 +335,7 @@ static void contexts(struct kunit *test)
 	static struct timer_list timer;
 	unsigned long flags;
 	int preempt = preempt_count();
+	bool pending;
 
 	KUNIT_EXPECT_FALSE(test, irqs_disabled());
 	rare_write(v64, 1);
@@ -346,8 +348,15 @@ static void contexts(struct kunit *test)
 	scoped_guard(rare_write)
 		__rare_write(v64, 3);
 	KUNIT_EXPECT_TRUE(test, irqs_disabled());
+	/* Who is to be rescheduled still is, after the interrupts are back. */
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+	rare_write(v64, 4);
+	pending = need_resched();
 	local_irq_restore(flags);
-	KUNIT_EXPECT_EQ(test, v64, 3);
+	KUNIT_EXPECT_TRUE(test, pending);
+	KUNIT_EXPECT_EQ(test, v64, 4);
+	cond_resched();
 
 	rare_write(v32, 1);
 	irq_work_queue(&work);
@@ -983,6 +992,8 @@ static struct {
 	u64 private;
 	struct fault fault;
 	bool begin;
+	/* Of all: how many found an alias, and how many could do what they must not. */
+	int inside, wrong;
 } nmi;
 
 static void on_nmi(void)
@@ -997,6 +1008,8 @@ static void on_nmi(void)
 	nmi.access = copy_from_user_nofault(&val, nmi.user, sizeof(val));
 	nmi.fault = store((unsigned long)&v64, 8);
 	nmi.private = rare_write_debug_private(nmi.cpu);
+	nmi.inside += !!nmi.private;
+	nmi.wrong += !nmi.fault.hit || (nmi.private && nmi.access != -EFAULT);
 	WRITE_ONCE(nmi.count, nmi.count + 1);
 }
 
@@ -1088,6 +1101,8 @@ static void nmi_setup(struct kunit *test)
 {
 	nmi.user = map_user_page(test);
 	nmi.count = 0;
+	nmi.inside = 0;
+	nmi.wrong = 0;
 	nmi.begin = false;
 	KUNIT_ASSERT_EQ(test, put_user(1, nmi.user), 0);
 
@@ -1140,18 +1155,43 @@ static void nmi_in_window(struct kunit *test)
 	expect_usable(test, nmi.cpu);
 }
 
+/* From another CPU they come wherever nmi.cpu is; its own it takes where it sends them. */
+static int nmi_sender(void *unused)
+{
+	while (!kthread_should_stop()) {
+		int before = READ_ONCE(nmi.count);
+
+		nmi_send();
+		for (int i = 0; i < 1000 && READ_ONCE(nmi.count) == before; i++)
+			udelay(1);
+		udelay(get_random_u32_below(50));
+		cond_resched();
+	}
+	return 0;
+}
+
 /* P3, P4: thousands of windows, single ones too, under NMIs that try the worst. */
 static void nmi_storm(struct kunit *test)
 {
+	struct task_struct *sender = NULL;
 	u32 i = 0, bad = 0, val;
+	bool enough = false;
 	unsigned long start;
-	int count;
+	unsigned int cpu;
 
 	nmi_setup(test);
+	cpu = cpumask_any_but(cpu_online_mask, nmi.cpu);
+	if (cpu < nr_cpu_ids) {
+		sender = kthread_create_on_cpu(nmi_sender, NULL, cpu, "nmi_sender/%u");
+		if (!IS_ERR(sender))
+			wake_up_process(sender);
+	}
 	start = jiffies;
-	while (goes_on(start, READ_ONCE(nmi.count) > 100 && i > 1000)) {
-		/* Asynchronous to the windows that follow, wherever it may hit. */
-		nmi_send();
+	while (goes_on(start, enough)) {
+		enough = READ_ONCE(nmi.count) > 100 && i > 1000 &&
+			 (!sender || READ_ONCE(nmi.inside) > 10);
+		if (!sender)
+			nmi_send();
 		for (int j = 0; j < 20; j++, i++) {
 			rare_write(v64, i);
 			bad += v64 != i;
@@ -1163,14 +1203,20 @@ static void nmi_storm(struct kunit *test)
 			bad += get_user(val, nmi.user) || val != 1;
 		}
 	}
-	count = nmi.count;
+	if (!IS_ERR_OR_NULL(sender))
+		kthread_stop(sender);
 	nmi_teardown();
 
+	KUNIT_EXPECT_FALSE(test, IS_ERR(sender));
 	KUNIT_EXPECT_EQ(test, bad, 0);
-	KUNIT_EXPECT_GT(test, count, 100);
+	KUNIT_EXPECT_GT(test, nmi.count, 100);
+	KUNIT_EXPECT_EQ(test, nmi.wrong, 0);
+	if (sender)
+		KUNIT_EXPECT_GT(test, nmi.inside, 10);
 	KUNIT_EXPECT_GT(test, i, 1000);
 	expect_usable(test, nmi.cpu);
-	kunit_info(test, "%d NMIs, %u windows\n", count, 2 * i);
+	kunit_info(test, "%d NMIs, %d of them in a window, %u windows\n", nmi.count, nmi.inside,
+		   2 * i);
 }
 
 /* The single writer of these tests must not have tripped the debug checks. */
@@ -1214,9 +1260,13 @@ static int tear_writer(void *unused)
 static void no_tearing(struct kunit *test)
 {
 	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
-	unsigned long changes = 0, torn = 0, start = jiffies;
+	unsigned long changes = 0, changes32 = 0, changes16 = 0, changes8 = 0;
+	unsigned long torn = 0, start = jiffies;
 	struct task_struct *writer;
 	u64 last = 0;
+	u32 last32 = 0;
+	u16 last16 = 0;
+	u8 last8 = 0;
 
 	if (cpu >= nr_cpu_ids)
 		kunit_skip(test, "needs two CPUs");
@@ -1227,7 +1277,7 @@ static void no_tearing(struct kunit *test)
 	writer = kthread_create_on_cpu(tear_writer, NULL, cpu, "tear/%u");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(writer));
 	wake_up_process(writer);
-	while (goes_on(start, changes > 10)) {
+	while (goes_on(start, min(min(changes, changes32), min(changes16, changes8)) > 10)) {
 		/* Closely packed, or a reader misses the moment between two halves. */
 		for (int i = 0; i < 10000; i++) {
 			u64 r64 = v64;
@@ -1242,12 +1292,21 @@ static void no_tearing(struct kunit *test)
 			u8 r8 = v8;
 
 			torn += (r32 && ~r32) || (r16 && r16 != 0xffff) || (r8 && r8 != 0xff);
+			changes32 += r32 != last32;
+			changes16 += r16 != last16;
+			changes8 += r8 != last8;
+			last32 = r32;
+			last16 = r16;
+			last8 = r8;
 		}
 		cond_resched();
 	}
 	kthread_stop(writer);
 	KUNIT_EXPECT_EQ(test, torn, 0);
 	KUNIT_EXPECT_GT(test, changes, 10);
+	KUNIT_EXPECT_GT(test, changes32, 10);
+	KUNIT_EXPECT_GT(test, changes16, 10);
+	KUNIT_EXPECT_GT(test, changes8, 10);
 }
 
 #define COUNTS	5000
@@ -1258,7 +1317,7 @@ static __wr_rare_type struct {
 	u32 c32 __aligned(32);
 	u16 c16 __aligned(32);
 	u8 c8 __aligned(32);
-} vcount __wr_rare;
+} vcount __wr_rare, vswap __wr_rare;
 
 #define count_up(var)							\
 do {									\
@@ -1282,11 +1341,15 @@ static int counter(void *done)
 	return until_stopped();
 }
 
-/* Run @func, which counts *@done, on up to @max CPUs at once, until all are done. */
+/*
+ * Run @func, which counts *@done, on up to @max CPUs at once, until all are done. What
+ * they count in vcount.c64 only grows, for a reader, too.
+ */
 static int run_on_cpus(struct kunit *test, int (*func)(void *done), atomic_t *done, int max)
 {
 	struct task_struct *tasks[4];
-	int cpu, n = 0;
+	int cpu, n = 0, backwards = 0;
+	u64 last = vcount.c64;
 
 	for_each_online_cpu(cpu) {
 		if (n == min_t(int, max, ARRAY_SIZE(tasks)))
@@ -1297,8 +1360,16 @@ static int run_on_cpus(struct kunit *test, int (*func)(void *done), atomic_t *do
 	}
 	for (int i = 0; i < n; i++)
 		wake_up_process(tasks[i]);
-	for (int i = 0; i < 60000 && atomic_read(done) < n; i++)
+	for (int i = 0; i < 60000 && atomic_read(done) < n; i++) {
+		for (int j = 0; j < 1000; j++) {
+			u64 now = vcount.c64;
+
+			backwards += now < last;
+			last = now;
+		}
 		usleep_range(1000, 2000);
+	}
+	KUNIT_EXPECT_EQ(test, backwards, 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(done), n);
 	for (int i = 0; i < n; i++)
 		kthread_stop(tasks[i]);
@@ -1348,20 +1419,32 @@ static void no_lost_fetch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vcount.c8, 0);
 }
 
-/* What each exchanger is left with; with what is in c32, the sum stays. */
-static atomic_t left;
+/* What the exchangers are left with; with what is in vswap, the sums stay. */
+static atomic64_t left[4];
 
 static int exchanger(void *done)
 {
-	u32 mine = 1000 + raw_smp_processor_id();
+	u64 mine = 0x1010101010101010ULL + raw_smp_processor_id();
+	u32 mine32 = mine;
+	u16 mine16 = mine;
+	u8 mine8 = mine;
 
-	atomic_add(mine, &left);
+	atomic64_add(mine, &left[0]);
+	atomic64_add(mine32, &left[1]);
+	atomic64_add(mine16, &left[2]);
+	atomic64_add(mine8, &left[3]);
 	for (int i = 0; i < COUNTS; i++) {
-		mine = rare_xchg(vcount.c32, mine);
+		mine = rare_xchg(vswap.c64, mine);
+		mine32 = rare_xchg(vswap.c32, mine32);
+		mine16 = rare_xchg(vswap.c16, mine16);
+		mine8 = rare_xchg(vswap.c8, mine8);
 		if (!(i & 63))
 			cond_resched();
 	}
-	atomic_sub(mine, &left);
+	atomic64_sub(mine, &left[0]);
+	atomic64_sub(mine32, &left[1]);
+	atomic64_sub(mine16, &left[2]);
+	atomic64_sub(mine8, &left[3]);
 	atomic_inc(done);
 	return until_stopped();
 }
@@ -1370,10 +1453,13 @@ static void no_lost_exchange(struct kunit *test)
 {
 	atomic_t done = ATOMIC_INIT(0);
 
-	atomic_set(&left, 0);
-	rare_write(vcount.c32, 0);
+	memset(left, 0, sizeof(left));
+	rare_write_fill(vswap, 0);
 	run_on_cpus(test, exchanger, &done, 4);
-	KUNIT_EXPECT_EQ(test, vcount.c32, atomic_read(&left));
+	KUNIT_EXPECT_EQ(test, vswap.c64, atomic64_read(&left[0]));
+	KUNIT_EXPECT_EQ(test, vswap.c32, (u32)atomic64_read(&left[1]));
+	KUNIT_EXPECT_EQ(test, vswap.c16, (u16)atomic64_read(&left[2]));
+	KUNIT_EXPECT_EQ(test, vswap.c8, (u8)atomic64_read(&left[3]));
 }
 
 static atomic_t page_number, astray;

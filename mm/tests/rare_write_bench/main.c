@@ -24,6 +24,7 @@
 #include <linux/perf_event.h>
 #include <linux/processor.h>
 #include <linux/sched.h>
+#include <linux/string_choices.h>
 #include <linux/timex.h>
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
@@ -136,15 +137,15 @@ static void machine(void)
 	emit("ticks-per-second %llu\n", ticks_per_second());
 #ifdef CONFIG_X86
 	emit("cpu %s\n", boot_cpu_data.x86_model_id);
-	emit("guest %s\n", boot_cpu_has(X86_FEATURE_HYPERVISOR) ? "yes" : "no");
-	emit("pcid %s\n", boot_cpu_has(X86_FEATURE_PCID) ? "yes" : "no");
-	emit("pti %s\n", boot_cpu_has(X86_FEATURE_PTI) ? "yes" : "no");
+	emit("guest %s\n", str_yes_no(boot_cpu_has(X86_FEATURE_HYPERVISOR)));
+	emit("pcid %s\n", str_yes_no(boot_cpu_has(X86_FEATURE_PCID)));
+	emit("pti %s\n", str_yes_no(boot_cpu_has(X86_FEATURE_PTI)));
 #else
 	emit("cpu MIDR %08x\n", read_cpuid_id());
 	/* Nothing tells a guest that it is one. */
 	emit("guest unknown\n");
-	emit("kpti %s\n", arm64_kernel_unmapped_at_el0() ? "yes" : "no");
-	emit("sw-pan %s\n", system_uses_ttbr0_pan() ? "yes" : "no");
+	emit("kpti %s\n", str_yes_no(arm64_kernel_unmapped_at_el0()));
+	emit("sw-pan %s\n", str_yes_no(system_uses_ttbr0_pan()));
 #endif
 }
 

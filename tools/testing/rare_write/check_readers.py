@@ -2,7 +2,7 @@
 """Readers of write-rare data must load it from memory, whatever compiled them.
 And the steps of a window must be in the order that make model shows to be right.
 
-readers/ is a module of two files. It is built as far as the .ko, which for
+readers/ is a module. It is built as far as the .ko, which for
 ThinLTO is after code generation, and each of its readers is disassembled. The
 readers of merely const data in it are the control: if they were not seen to use
 the initial value, a broken reader would not be seen either. For the same reason
@@ -19,7 +19,7 @@ from common import BUILD, HERE, MAIN, captured
 # What compiles the module: {name: (config, toolchain)}. Only headers are needed, which make
 # check has of these anyway but for the last.
 LANES = {'clang': (MAIN, 'clang'), 'gcc': ('lint', 'gcc'), 'thinlto': ('lto', 'clang')}
-FILES = ('define.c', 'use.c', 'readers.h')
+FILES = ('define.c', 'use.c', 'off.c', 'readers.h')
 KINDS = ('scalar', 'member', 'element', 'pointer')
 READERS = [f'{where}_{kind}' for where in ('reads_static', 'reads_extern_here',
                                            'reads_extern_there') for kind in KINDS]
@@ -143,6 +143,13 @@ def order(arch, body):
     return ' '.join(found[:end] + [kind for kind in found[end:] if kind != 'store'])
 
 
+def alike(one, other, names):
+    """Are two functions the same, but for the names of their objects? Neither has a branch."""
+    first, second = ([(m, symbol if symbol not in names else 'object') for m, _, symbol in body]
+                     for body in (one, other))
+    return bool(first) and first == second
+
+
 def judge(arch, binary, lane):
     """Return {case: 'ok' or 'failed...'} for each reader and control, and the writer."""
     where, bodies, cases = sections(binary), functions(binary), {}
@@ -160,6 +167,9 @@ def judge(arch, binary, lane):
     body = bodies.get('writes_whole', [])
     good, steps = whole(arch, body), order(arch, body)
     cases[f'{lane}.writes_whole'] = 'ok' if good else 'failed: not one store of 8 bytes'
+    plain = alike(bodies.get('off_is_plain', []), bodies.get('plain', []),
+                  ('off_object', 'plain_object'))
+    cases[f'{lane}.off_is_plain'] = 'ok' if plain else 'failed: not the same instructions'
     cases[f'{lane}.window_order'] = 'ok' if steps == STEPS[arch][1] else f'failed: {steps}'
     return cases
 
@@ -174,7 +184,7 @@ def compiled(arch, lane, flags=''):
     for name in FILES:
         shutil.copy(os.path.join(HERE, 'readers', name), folder)
     with open(os.path.join(folder, 'Kbuild'), 'w') as file:
-        file.write('obj-m := readers.o\nreaders-y := define.o use.o\n')
+        file.write('obj-m := readers.o\nreaders-y := define.o use.o off.o\n')
     # Without a kernel there is no list of its symbols, and none is needed.
     status, output = captured(
         build.make_args(arch, toolchain, obj) +

@@ -116,6 +116,7 @@ BREAKS = {
         ('END_ASID_FIRST', 'P3_NO_WALK_ENTRY'),
         ('END_TABLE_FIRST', 'WRITE_ARRIVES'),
         ('TTBR_UNORDERED', 'WRITE_ARRIVES'),
+        ('ENTRY_TTBR_KEPT', 'P3_CONTEXT_BACK'),
         # Where the alias is, and who else sees it.
         ('GLOBAL_PTE', 'ONE_TRANSLATION'),
         ('CNP_SET', 'P2_ONLY_THIS_CPU'),

@@ -156,7 +156,7 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          **{name: {'rare_write': 14, 'misuse_is_fatal': 24, 'rare_write_misuse': 2,
                    'stray_write': 2, 'rare_write_protect': 17} for name in REPORT},
          **{name: {'rare_write_attack': 2} if '-bochs-' in name else
-                  {'rare_write_attack': 11, 'direct_by_helper': 6, 'deputy': 182}
+                  {'rare_write_attack': 11, 'direct_by_helper': 6, 'deputy': 22 * 12 + 2}
             for name in ATTACKS}}
 
 
@@ -193,6 +193,7 @@ PROOF = {
     **{f'{arch}-lifecycle': {
         'suspend.slept': r'(?s)PM: suspend entry \(s2idle\).*PM: suspend exit',
         'starve.refused': r'# [1-9]\d* attempts failed',
+        'starve.of-ours': r"\] rare_write: no memory for CPU [23]'s page tables\n",
         'kexec.second-kernel': r'(?s)kexec_core: Starting new kernel.*Linux version .*protects',
     } for arch in ('x86_64', 'arm64')},
     'x86_64-rt': {'kernel.rt': r'Linux version .* PREEMPT_RT'},
@@ -205,7 +206,13 @@ PROOF = {
         'kernel.lsm': LSMS,
         **more} for name, more in (('x86_64-max-5level', {}), ('arm64-max', {
             'kernel.bti': 'CPU features: detected: Branch Target Identification',
-            'kernel.pac': 'CPU features: detected: Address authentication'}))},
+            'kernel.pac': 'CPU features: detected: Address authentication',
+            'kernel.pan': 'CPU features: detected: Privileged Access Never',
+            'kernel.e0pd': 'CPU features: detected: E0PD'}))},
+    'x86_64-qemu64-pti': {'cpu.pti': 'page tables isolation: enabled'},
+    'arm64-max-kpti': {'kernel.kpti': 'CPU features: detected: Kernel page table isolation'},
+    'arm64-cortex-a57': {'kernel.sw-pan': r'emulated: Privileged Access Never \(PAN\) using TTBR0'},
+    'arm64-lpa2': {'kernel.lpa2': r'CPU features: detected: 52-bit Virtual Addressing \(LPA2\)'},
     'x86_64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized'},
     'arm64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized \\(generic'},
 }

@@ -360,7 +360,9 @@ inline turn(page)
 
 inline back()
 {
-#if defined(USER_ASID_KEPT)
+#if defined(ENTRY_TTBR_KEPT)
+	skip
+#elif defined(USER_ASID_KEPT)
 	set_ttbr0(EMPTY); set_ttbr0(s_root)
 #elif defined(ISB_BETWEEN)
 	switch_to_isb(s_root, s_asid)

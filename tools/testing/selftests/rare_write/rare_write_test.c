@@ -233,8 +233,8 @@ static int off_and_on(struct shared *shared, int cycles)
 	}
 	ksft_print_msg("%d times off and on, %d of %d writes done, page tables %ld, then %ld\n",
 		       cpus * cycles, shared->successes, shared->attempts, tables, after);
-	ok = ok && !status && shared->attempts > 0 && shared->attempts == shared->successes &&
-	     tables > 0 && !leaked;
+	ok = ok && !status && shared->attempts >= cpus * cycles &&
+	     shared->attempts == shared->successes && tables > 0 && !leaked;
 	return ok ? cpus : -1;
 }
 
