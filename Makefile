@@ -11,7 +11,7 @@ BUILD := $(CURDIR)/build$(addprefix /,$(filter-out 6.12,$(KERNEL)))
 DEB_DEPS = +dpkg-dev debhelper cpio gcc-aarch64-linux-gnu
 # Another architecture's packages are installed by an emulator.
 DEBIAN_DEPS = mmdebstrap genext2fs $(if $(filter arm64,$(ARCH)),qemu-user-static arch-test)
-LINT_DEPS = +gcc-aarch64-linux-gnu sparse coccinelle codespell shellcheck
+LINT_DEPS = +gcc-aarch64-linux-gnu sparse coccinelle codespell shellcheck python3-sphinx
 
 export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS MINUTES BASE
 export CONFIG TOOLCHAIN
@@ -25,7 +25,7 @@ help:
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '  make check-full [ARCH=...] [ONLY=pattern]'
 	@echo '                                   under every condition: hours, but it resumes'
-	@echo '  make lint                        checkpatch, kernel-doc, sparse, W=1, coccinelle and more'
+	@echo '  make lint                        of make check, what boots nothing: checkpatch, sparse, W=1, ...'
 	@echo '  make series                      the patches to send, with a cover letter: build/series'
 	@echo '  make series-check [ARCH=...] [BUILDS=0]'
 	@echo '                                   git am makes the same tree, and each patch boots'
@@ -81,7 +81,7 @@ check-full:
 
 lint:
 	@$T/deps.sh $(LINT_DEPS)
-	@python3 $T/check_lint.py
+	@ONLY='lint*' python3 $T/check.py
 
 htmldocs:
 	@$T/deps.sh +python3-sphinx

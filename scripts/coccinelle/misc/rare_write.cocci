@@ -6,11 +6,22 @@
 /// rare_ptr() what has to be passed on as a pointer.
 ///
 // Confidence: Moderate. Sees objects in the file that defines them, and casts
-//             of their address: not what happens to a pointer afterwards.
+//             of their address: not what happens to a pointer afterwards. An
+//             entry of a sysctl has to be one: its handler checks where it leads.
 // Options: --no-includes --include-headers
 
 virtual org
 virtual report
+
+@initialize:python@
+@@
+
+import linecache
+import re
+
+def drops_const(t, p):
+	line = linecache.getline(p.file, int(p.line))
+	return "const" not in t.split() and not re.match(r"\s*\.data\s*=\s*\(void \*\)", line)
 
 @rare@
 attribute name __wr_rare, __wr_rare_type;
@@ -25,19 +36,30 @@ position q;
   T x@q __wr_rare = ...;
 )
 
+// The object, or what it consists of.
 @store@
 identifier rare.x;
-identifier f;
-expression e;
+identifier f, g;
+identifier macro =~ "^(WRITE_ONCE|RCU_INIT_POINTER|rcu_assign_pointer|rcu_replace_pointer|smp_store_mb|get_user|swap)$";
+expression i, j, e;
+assignment operator op;
 position p != rare.q;
 @@
 
 (
-  x@p = e
+  \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\) op e
 |
-  x@p.f = e
+  \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)++
 |
-  x@p[...] = e
+  ++\(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)
+|
+  \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)--
+|
+  --\(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)
+|
+  macro(\(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\), ...)
+|
+  swap(e, \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\))
 )
 
 @cast@
@@ -73,7 +95,7 @@ t << cast.T1;
 p << cast.p;
 @@
 
-if "const" not in t.split():
+if drops_const(t, p[0]):
 	coccilib.report.print_report(p[0], "WARNING: cast drops const of write-rare %s, use rare_write() or rare_ptr()" % x)
 
 @script:python depends on org@
@@ -89,5 +111,5 @@ t << cast.T1;
 p << cast.p;
 @@
 
-if "const" not in t.split():
+if drops_const(t, p[0]):
 	coccilib.org.print_todo(p[0], "cast drops const of write-rare %s" % x)

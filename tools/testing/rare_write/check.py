@@ -17,6 +17,7 @@ import build
 import check_compile
 import check_configs
 import check_cost
+import check_kunit
 import check_lint
 import check_readers
 import check_run
@@ -25,6 +26,7 @@ import check_starve
 import conditions
 import console
 import exploit
+import htmldocs
 import newer_qemu
 import sysctl
 import test_console
@@ -210,7 +212,7 @@ def boot(name):
 def tables(arches, only, full):
     """What there is to do: [(name, the kernels that it needs, function)]."""
     found = [('console', (), test_console.run), ('harness', (), test_harness.run),
-             ('lint', (), check_lint.run)]
+             ('lint', (), check_lint.run), ('lint-htmldocs', (), htmldocs.run)]
     for arch in arches:
         main = ((arch, MAIN, 'clang'),)
         # In this order: the second is made from the first.
@@ -226,8 +228,9 @@ def tables(arches, only, full):
             found.append((f'cost-{arch}', ((arch, 'bench', 'clang'),),
                           functools.partial(check_cost.run, arch)))
         if full:
-            # It takes too long for more.
-            found.append((f'configs-{arch}', (), functools.partial(check_configs.run, arch)))
+            # They take too long for more.
+            found += [(f'lint-configs-{arch}', (), functools.partial(check_configs.run, arch)),
+                      (f'kunit-{arch}', (), functools.partial(check_kunit.run, arch))]
     found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
     return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]

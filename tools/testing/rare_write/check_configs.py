@@ -57,9 +57,9 @@ HEAD = r'(\S+?)(?::\d+)*: (?:fatal )?(warning|error): '
 REMARK = re.compile(rf'^{HEAD}.*\n(?:(?!{HEAD}|In file included ).*\n)*', re.M)
 # What shows that a remark is about something of ours, in whatever file.
 NAME = re.compile(r'\b(?:__)?(?:wr_)?rare_', re.I)
-# What the compiler says. Of the files that we touch W=1 says in pristine Linux just this, of
-# arm64's traps.c, and what kernel-doc says, which has no such mark.
-COMPILER = re.compile(r'\[-W(?!initializer-overrides)')
+# What the compiler says. Of the files that we touch W=1 says in pristine Linux just this, of arm64's
+# traps.c (clang, gcc) and of vsprintf.c (gcc), and what kernel-doc says, which has no such mark.
+COMPILER = re.compile(r'\[-W(?!initializer-overrides|override-init|suggest-attribute=format)')
 
 
 def remark(output, ours, touched):
@@ -105,10 +105,10 @@ def configure(arch, obj, config):
     return f'failed: {" ".join(wrong)} was asked for and is not so' if wrong else None
 
 
-def listing(arch, obj, folder):
+def listing(arch, obj, folder, src):
     """What this configuration has made in a folder: objects, and folders with a slash."""
     # What the Makefile at the top tells the others, as far as they make something of it.
-    where = {'srctree': SRC, 'SRCARCH': ARCHES[arch]['source'], 'ARCH': arch, 'BITS': '64',
+    where = {'srctree': src, 'SRCARCH': ARCHES[arch]['source'], 'ARCH': arch, 'BITS': '64',
              'ARCH_LIB': 'lib/', 'obj': folder}
     out = subprocess.check_output(
         ['make', '-srR', '-f', os.path.join(HERE, 'enabled.mk'),
@@ -117,11 +117,11 @@ def listing(arch, obj, folder):
     return {os.path.normpath(name) + '/' * name.endswith('/') for name in out.split()}
 
 
-def enabled(arch, obj, wanted):
+def enabled(arch, obj, wanted, src=SRC):
     """Those of the wanted objects that this configuration has."""
     found, todo = set(), ['.']
     while todo:
-        for name in listing(arch, obj, todo.pop()):
+        for name in listing(arch, obj, todo.pop(), src):
             if name in wanted:
                 found.add(name)
             elif name.endswith('/') and any(path.startswith(name) for path in wanted):

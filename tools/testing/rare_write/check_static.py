@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What other tools than checkpatch say about our files: remarks for check_lint.py.
 
-Each function returns {file: [(type, line)]}, the file relative to the repository.
-Files are looked at where they are, or where a test put them: in the folder top.
+Each function returns {file: [(type, line)]}, the file relative to the repository, or a
+file of the kernel that we patch. Files are looked at where they are, or where a test put
+them: in the folder top.
 """
 import glob
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import build
-from common import ARCHES, BUILD, SRC, TOOLCHAINS, TOP, captured, die
+import check_configs
+import tree
+from common import ARCHES, BUILD, KERNEL, KERNELS, SRC, TOOLCHAINS, TOP, captured, die
 
 COCCI = 'scripts/coccinelle/misc/rare_write.cocci'
 LIGHT = 'include/linux/rare_write_types.h'
 SELFTESTS = 'tools/testing/selftests/rare_write'
 WRITERS = 'scripts/coccinelle/misc/rare_write_writers.cocci'
-REMARK = re.compile(r'^(\S+?):(\d+):(?:\d+:)? (?:warning|error): (.*)', re.M)
+REMARK = re.compile(r'^(\S+?):(\d+):(?:\d+:)? (?:fatal )?(warning|error): (.*)', re.M)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
 
 
 def collect(found):
@@ -75,7 +84,7 @@ def includes(files, top=TOP):
     """In a block of #includes those of one folder are sorted, and <asm/> is last."""
     found = []
     for path in files:
-        if not path.endswith('.c') or path.startswith('tools/'):
+        if not path.endswith(('.c', '.h')) or path.startswith('tools/'):
             continue
         with open(os.path.join(top, path)) as file:
             lines = file.read().splitlines()
@@ -102,10 +111,37 @@ def options(files, top=TOP):
 
 def coccinelle(files, top=TOP):
     """Plain stores to write-rare data."""
-    sources = [path for path in files if path.endswith(('.c', '.h'))]
-    rule = os.path.join(TOP, COCCI)
-    return tool(['spatch', '--very-quiet', '--no-includes', '-D', 'report', '--sp-file', rule,
-                 *sources], r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', top)
+    remarks, rule = {}, os.path.join(TOP, COCCI)
+    for path in files:
+        # One at a time: of several together it knows the objects of one in the others.
+        if path.endswith(('.c', '.h')) and re.search(r'__wr_rare\b', read(os.path.join(top, path))):
+            remarks.update(tool(['spatch', '--very-quiet', '--no-includes', '-D', 'report',
+                                 '--sp-file', rule, path],
+                                r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', top))
+    return remarks
+
+
+def coccicheck(files):
+    """What the kernel's own rules find in our files, each with the options that it asks for.
+
+    Those in OCaml would need its compiler.
+    """
+    found = []
+    rules = [path for path in glob.glob('scripts/coccinelle/**/*.cocci', root_dir=SRC, recursive=True)
+             if path not in (COCCI, WRITERS) and 'ocaml' not in read(os.path.join(SRC, path))]
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+        for path in files:
+            if path.endswith(('.c', '.h')):
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                shutil.copy(os.path.join(TOP, path), os.path.join(folder, path))
+        for rule in rules:
+            status, output = captured(
+                ['make', '-s', '-C', SRC, 'coccicheck', 'MODE=report', f'COCCI={rule}',
+                 f'M={folder}'], env=build.environment())
+            found += re.findall(rf'^{re.escape(folder)}/(\S+?):(\d+):[-\d]+: (.*)', output, re.M)
+            if status:
+                found.append((rule, 0, f'coccicheck ends with {status}: {output.strip()[-60:]}'))
+    return collect([(path, 'COCCINELLE', line, text) for path, line, text in found])
 
 
 def writers(path, top=TOP):
@@ -123,22 +159,65 @@ def writers(path, top=TOP):
                     for line, what in sorted(wanted ^ found)])
 
 
-def quotes(files, top=TOP):
-    """What a page shows as a diff must be lines of one of the patches, as they follow there."""
-    def read(path):
-        with open(os.path.join(top, path)) as file:
-            return re.sub(r' +$', '', file.read(), flags=re.M)
+def quotes(files, top=SRC, here=TOP):
+    """What a page shows as a diff must be lines of one of the patches, as they follow there.
 
-    patches = [read(path) for path in glob.glob('patches/6.12/*.patch', root_dir=top)]
+    The pages are those of this kernel, as they are in its tree.
+    """
+    def lines(folder, path):
+        return re.sub(r' +$', '', read(os.path.join(folder, path)), flags=re.M)
+
+    folder = f'patches/{KERNEL}'
+    patches = [lines(here, f'{folder}/{name}') for name in lines(here, f'{folder}/series').split()]
     found = []
     for path in files:
-        text = read(path) if path.endswith('.rst') else ''
+        text = lines(top, path) if path.endswith('.rst') else ''
         for block in re.finditer(r'^\.\. code-block:: diff\n\n((?: {4}.*\n|\n(?= {4}))+)', text,
                                  re.M):
             shown = '\n' + re.sub(r'^ {4}', '', block[1], flags=re.M)
             if not any(shown in patch for patch in patches):
                 found.append((path, 'QUOTE', text.count('\n', 0, block.start(1)) + 1,
                               'in none of the patches'))
+    return collect(found)
+
+
+def symbols(ours, patched, top=SRC):
+    """CONFIG_ symbols of ours that no Kconfig file defines.
+
+    checkkconfigsymbols.py asks git which files to read: these, and all Kconfig files.
+    """
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+        env = {**os.environ, 'GIT_DIR': folder, 'GIT_WORK_TREE': top}
+        for argv in (['git', 'init', '--quiet'],
+                     ['git', 'add', '--force', '--', '*Kconfig*', *ours, *patched],
+                     [sys.executable, os.path.join(SRC, 'scripts/checkkconfigsymbols.py')]):
+            status, output = captured(argv, cwd=top, env=env)
+            if status:
+                return collect([(argv[0], 'SYMBOL', 0, output.strip()[-60:])])
+    found = []
+    for symbol, paths in re.findall(r'^(\w+)\nReferencing files: (.*)', output, re.M):
+        for path in paths.split(', '):
+            if path in ours or path in patched and symbol not in read(tree.original(path)):
+                found.append((path, 'SYMBOL', 0, f'{symbol} is not defined'))
+    return collect(found)
+
+
+def hunks(text):
+    """What a patch removes and adds: {file: lines}."""
+    return {part.split('\n', 1)[0]: re.findall(r'^[-+](?!\+\+ b/).*', part, re.M)
+            for part in re.split(r'^--- .*\n\+\+\+ b/', text, flags=re.M)[1:]}
+
+
+def differs(patches, top=TOP):
+    """Where the patch of that name for the first kernel does something else: a change of one that
+    is forgotten in the other shows here, and what two kernels need to be different is named."""
+    found = []
+    for path in patches:
+        first = os.path.join('patches', KERNELS[0], os.path.basename(path))
+        if path != first and os.path.isfile(os.path.join(top, first)):
+            here, there = (hunks(read(os.path.join(top, name))) for name in (path, first))
+            found += [(path, 'DIFFERS', 0, name) for name in sorted({*here, *there})
+                      if here.get(name) != there.get(name)]
     return collect(found)
 
 
@@ -150,29 +229,28 @@ def maintainer(path):
         ('NO_MAINTAINER', 'line 0: get_maintainer.pl finds no entry of ours')]
 
 
-def objects(arch):
-    """The objects to compile: all that is made of a C file of ours for this architecture."""
-    folder = {'x86_64': 'x86'}.get(arch, arch)
-    sources = [path[:-2] + '.o' for pattern in (
-        'kernel/rare_sysctl.c', 'mm/rare_write*.c', 'mm/tests/rare_*.c',
-        'mm/tests/rare_write_bench/*.c', 'samples/rare_write/*.c', f'arch/{folder}/mm/rare_write.c')
-        for path in sorted(glob.glob(pattern, root_dir=TOP))]
-    # Made for x86-64 only, see the Makefile there.
-    return [path for path in sources if arch == 'x86_64' or not path.endswith('/cr0.o')]
-
-
 def compiled(arch, toolchain):
-    """W=1 and sparse for our files, as kbuild does it: (status, output)."""
+    """W=1 and sparse for all that the series adds or touches, as kbuild does it.
+
+    Returns (objects, (status, output)).
+    """
     obj = build.headers(arch, 'lint', toolchain)
-    wanted = objects(arch)
+    wanted = check_configs.enabled(arch, obj, check_configs.objects())
     for path in wanted:
         # What is up to date is not compiled, and nothing is said about it.
         if os.path.isfile(os.path.join(obj, path)):
             os.remove(os.path.join(obj, path))
     # One run of sparse for each architecture is enough.
     sparse = ['C=2', 'CHECK=sparse'] if toolchain == 'clang' else []
-    return captured([*build.make_args(arch, toolchain, obj), 'W=1', '-k', *sparse, *wanted],
-                    env=build.environment())
+    return wanted, captured([*build.make_args(arch, toolchain, obj), '-Otarget', 'W=1', '-k', *sparse,
+                             *wanted], env=build.environment())
+
+
+def not_compiled(made):
+    """Of all that the series adds or touches, what none of the runs has made."""
+    left = check_configs.objects().difference(*made)
+    return collect([(f'{path[:-2]}.c', 'NOT_COMPILED', 0, 'the lint configurations have it not')
+                    for path in sorted(left) if not path.startswith(SELFTESTS)])
 
 
 def with_libc():
@@ -184,30 +262,43 @@ def with_libc():
     return status, re.sub(r'^(?=\w+\.c:)', f'{SELFTESTS}/', output, flags=re.M)
 
 
-def judge_output(runs, ours):
+def changed(path):
+    """The numbers of those lines of a file of the kernel that are ours."""
+    return set(map(int, captured(
+        ['diff', '--unchanged-line-format=', '--old-line-format=', '--new-line-format=%dn\n',
+         tree.original(path), os.path.join(SRC, path)])[1].split()))
+
+
+def judge_output(runs, ours, patched=(), lines=changed):
     """The remarks about our files in what several runs of make said, each once.
 
-    One that failed without any is a remark itself.
+    In a file of the kernel that we patch it is what is about our lines, or said by the compiler
+    of whatever line. A run that failed without an error among these is a remark itself.
     """
     found = set()
     for status, output in runs:
-        here = set()
-        for path, line, text in REMARK.findall(output):
+        here, why = set(), None
+        for path, line, kind, text in REMARK.findall(output):
             path = path.rpartition(f'{os.path.basename(SRC)}/')[2]
-            if path in ours:
+            if path in ours or path in patched and (
+                    check_configs.COMPILER.search(text) or int(line) in lines(path)):
                 here.add((path, 'COMPILER', int(line), text))
-        if status and not here:
+                why = why or kind == 'error'
+        if status and not why:
             first = re.search(r'.*\berror\b.*', output)
             here.add(('make', 'COMPILER', 0, first[0].strip() if first else f'status {status}'))
         found |= here
     return collect(sorted(found))
 
 
-def run(ours):
-    """Everything: a list of {file: [(type, line)]}. Ours are the overlay's files."""
+def run(ours, patched):
+    """Everything: a list of {file: [(type, line)]}, about our files and those that we patch."""
     files = text_files()
     # misuse.c has plain stores on purpose: that they are found shows that the rule works.
     yield from (spelling(files), shell(files), spdx(files), includes(files), options(files),
-               coccinelle(files), quotes(files), writers('tools/testing/rare_write/writers.c'))
-    yield judge_output([with_libc(), *(compiled(arch, toolchain) for arch in ARCHES
-                                       for toolchain in TOOLCHAINS)], ours)
+                coccinelle(files), coccinelle(patched, SRC), coccicheck(ours), quotes(ours),
+                writers('tools/testing/rare_write/writers.c'), symbols(ours, patched),
+                differs(tree.series()))
+    runs = [compiled(arch, toolchain) for arch in ARCHES for toolchain in TOOLCHAINS]
+    yield not_compiled([objects for objects, _ in runs])
+    yield judge_output([with_libc(), *(said for _, said in runs)], set(ours), set(patched))

@@ -49,7 +49,7 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('prod'
            **{name: ('test', name) for name in
               ('kasan', 'kcsan', 'voluntary', 'rt', 'cfi', 'lifecycle',
                '16k', '64k', 'lpa2')},
-           'lint': ('test', 'bench'),
+           'lint': ('test', 'hardened', 'bench', 'lint'),
            'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
            'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed'),
            'series': ('series',)}

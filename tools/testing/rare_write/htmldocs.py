@@ -26,15 +26,15 @@ def problems(output, ours):
             if re.search(rf'(?:^|/)(?:{names})(?::|\b.*(?:WARNING|ERROR))', line)]
 
 
-def main():
+def pages():
+    """Make them; return the paths of ours."""
     tree.prepare()
     ours = [path for path in tree.overlay_files() if path.endswith(('.rst', '.h', '.c'))]
-    pages = [path for path in ours if path.endswith('.rst')]
     env = dict(build.environment(), LC_ALL='C.UTF-8')
     # Otherwise what did not change is not read, and nothing is said about it.
     shutil.rmtree(f'{OBJ}/Documentation/output', ignore_errors=True)
     os.makedirs(OBJ, exist_ok=True)
-    with Step('making the pages'):
+    with Step('making the pages', silent=True):
         # The pages about netlink are made in the source tree, which is to stay as it is.
         status, output = captured(['make', '-C', SRC, f'O={OBJ}', 'htmldocs', 'YNL_INDEX=',
                                    f'SPHINXDIRS={FOLDER}'], env=env)
@@ -46,12 +46,25 @@ def main():
         die(f'make htmldocs failed, see {os.path.relpath(path)}: {output.splitlines()[-1:]}')
     if said := problems(output, ours):
         die(f'{len(said)} warnings about our pages: {" / ".join(said[:5])}')
-    for page in pages:
-        name = os.path.basename(page)[:-4]
-        found = glob.glob(f'{OBJ}/Documentation/output/**/{name}.html', recursive=True)
-        if not found:
-            die(f'there is no page of {page}')
-        print(os.path.relpath(found[0], TOP))
+    found = []
+    for page in ours:
+        if page.endswith('.rst'):
+            name = os.path.basename(page)[:-4]
+            made = glob.glob(f'{OBJ}/Documentation/output/**/{name}.html', recursive=True)
+            if not made:
+                die(f'there is no page of {page}')
+            found += made
+    return found
+
+
+def run():
+    """Return {page: 'ok'}; a problem ends it."""
+    return {os.path.basename(page): 'ok' for page in pages()}
+
+
+def main():
+    for page in pages():
+        print(os.path.relpath(page, TOP))
 
 
 if __name__ == '__main__':

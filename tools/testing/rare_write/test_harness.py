@@ -22,6 +22,7 @@ import bench_system
 import check_configs
 import check_full
 import check_lint
+import check_readers
 import check_static
 import conditions
 import coverage
@@ -701,11 +702,14 @@ def static(toy):
                                         ''.join(good[::-1]), line=2)
     yield 'options', finds(check_static.options, '/* CONFIG_<option> */\n', '/* CONFIG_MINE */\n',
                            check_static.LIGHT)
-    use = 'static __wr_rare_type unsigned long x __wr_rare;\nvoid f(void)\n{\n\t%s;\n}\n'
-    for name, store in (('store', 'x = 1'), ('cast', '*(unsigned long *)&x = 1'),
+    use = 'static __wr_rare_type struct s x[2] __wr_rare;\nvoid f(void)\n{\n\t%s;\n}\n'
+    good = 'rare_write(x[0].a, 1); WRITE_ONCE(y, x[0].a); y += x[1].b.c'
+    for name, store in (('store', 'x[0] = y'), ('member', 'x[i].a = 1'), ('inner', 'x[i].b.c = 1'),
+                        ('or', 'x[0].a |= 1'), ('increment', '++x[1].a'),
+                        ('macro', 'WRITE_ONCE(x[0].a, 1)'), ('swap', 'swap(y, x[0].a)'),
+                        ('cast', '*(unsigned long *)&x[0] = 1'),
                         ('call', 'memcpy((void *)&x, p, 8)')):
-        yield f'coccinelle-{name}', finds(check_static.coccinelle, use % 'rare_write(x, 1)',
-                                          use % store, line=4)
+        yield f'coccinelle-{name}', finds(check_static.coccinelle, use % good, use % store, line=4)
 
     store = 'void f(void)\n{\n\ttarget = 1;%s\n}\n'
     for name, text in (('unmarked', store % ''),
@@ -714,9 +718,18 @@ def static(toy):
         yield f'writers-{name}', finds(lambda files, top: check_static.writers(files[0], top),
                                        store % '\t/* found: written */', text, line=3)
 
+    toy.write(f'static/patches/{KERNEL}/series', '../6.12/a.patch\n')
     toy.write('static/patches/6.12/a.patch', '@@ -1,2 +1,2 @@\n-one\n+\ttwo\n three\n')
     shown = 'See:\n\n.. code-block:: diff\n\n    -one\n    +%s\n'
-    yield 'quotes', finds(check_static.quotes, shown % '\ttwo', shown % '\tthree', 'a.rst', 5)
+    yield 'quotes', finds(lambda files, top: check_static.quotes(files, top, top),
+                          shown % '\ttwo', shown % '\tthree', 'a.rst', 5)
+    toy.write('static/Kconfig', 'config MINE\n\tbool\n')
+    yield 'symbols', finds(lambda files, top: check_static.symbols(['Kconfig', *files], (), top),
+                           'CONFIG_MINE\n', 'CONFIG_THEIRS\n', 'a.rst', 0)
+    change = '--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-one\n+%s\n'
+    toy.write(f'static/patches/{KERNELS[0]}/two.patch', change % 'two')
+    yield 'differs', finds(check_static.differs, change.replace('@@ -1', ' one\n@@ -2') % 'two',
+                           change % 'three', 'patches/0.1/two.patch', 0)
 
     documented = toy.write('static/doc.c', """/**
  * f - do
@@ -735,13 +748,24 @@ int f(int a)
                              if "'b' not described" in text] != []
 
     source = os.path.basename(SRC)
-    ours, where = {'mm/a.c'}, f'../{source}/mm/a.c:3:4:'
+    where, b = f'../{source}/mm/a.c:3:4:', f'../{source}/mm/b.c'
     for name, result, said in (
             ('warning', (0, f'{where} warning: unused\n'), {'mm/a.c'}),
             ('error', (2, f'{where} error: no\n'), {'mm/a.c'}),
-            ('others', (0, f'../{source}/mm/b.c:3:4: warning: unused\n'), set()),
-            ('broken', (2, 'make: no rule\n'), {'make'})):
-        yield f'compiler-{name}', set(check_static.judge_output([result], ours)) == said
+            ('others', (0, f'../{source}/mm/c.c:3:4: warning: unused\n'), set()),
+            ('our-line', (0, f'{b}:7:4: warning: context\n'), {'mm/b.c'}),
+            ('their-line', (0, f'{b}:8:4: warning: context\n'), set()),
+            ('of-the-compiler', (0, f'{b}:8:4: warning: no [-Wunused]\n'), {'mm/b.c'}),
+            ('broken', (2, 'make: no rule\n'), {'make'}),
+            ('broken-too', (2, f'{where} warning: unused\nmake: no rule\n'), {'mm/a.c', 'make'})):
+        found = check_static.judge_output([result], {'mm/a.c'}, {'mm/b.c'}, lambda path: {7})
+        yield f'compiler-{name}', set(found) == said
+
+    objects, one = ('a', 'b'), [['mov', '%rdi,0x0(%rip)', 'a']]
+    yield 'alike', check_readers.alike(one, [['mov', '%rdi,0x0(%rip)', 'b']], objects)
+    yield 'not-alike', not any(check_readers.alike(one, other, objects) for other in (
+        one * 2, [['mov', '%rdi,0x0(%rip)', 'c']], [['lock', '', 'a']]))
+    yield 'alike-empty', not check_readers.alike([], [], objects)
 
     pages = ['Documentation/security/rare-write.rst', 'include/linux/rare_write.h']
     for name, line, ours in (
