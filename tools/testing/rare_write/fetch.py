@@ -31,6 +31,8 @@ Dir::Etc::PreferencesParts "/dev/null";
 Acquire::AllowInsecureRepositories "false";
 Acquire::AllowWeakRepositories "false";
 APT::Get::AllowUnauthenticated "false";
+#clear APT::Default-Release;
+#clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 '''

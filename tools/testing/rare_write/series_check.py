@@ -5,8 +5,10 @@
 It is applied with git am to the whole pristine tree, and the result is compared
 with the tree that make kernel builds, file by file; the series uses no CONFIG_
 symbol that no Kconfig file defines. Then every patch is built and booted, on
-its own and on both architectures, with all of series.config that is there yet.
-It takes hours; what was done is noted and not done again: it can be interrupted.
+its own and on both architectures, with all of series.config that is there yet;
+and with lint.config, which boots nowhere and has the rest of what the series touches,
+the C files of that patch compile without a remark. It takes hours; what was done is
+noted and not done again: it can be interrupted.
 The architectures go on side by side: to link and to boot takes one CPU.
 
 	make series-check [ARCH=...] [BUILDS=0]
@@ -22,6 +24,7 @@ import sys
 import time
 
 import build
+import check_configs
 import series
 import tree
 import vm
@@ -34,6 +37,7 @@ LINUX = os.path.join(series.FOLDER, 'linux')
 MADE = os.path.join(series.FOLDER, 'linux.origin')
 BUILT = os.path.join(series.FOLDER, 'built')
 CONFIG = 'series'
+ALL = 'lint'
 # It reads headers, which is most of the work here, much faster than clang, which compiles
 # what all patches make in make check.
 TOOLCHAIN = 'gcc'
@@ -53,7 +57,8 @@ def pristine():
     if (os.path.isfile(MADE) and open(MADE).read() == origin and
             all(os.path.isdir(folder) for folder in (LINUX, *trees))):
         return
-    kind, path = re.match(r'(LINUX_SRC|LINUX_TAR)=(\S+)', origin).groups()
+    # A version comes behind it, or a size and a date.
+    kind, path = re.match(r'(LINUX_SRC|LINUX_TAR)=(.*?) [\d. ]+$', origin).groups()
     for folder in (LINUX, *trees):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
@@ -115,15 +120,6 @@ def text(arch, path):
         return file.read()
 
 
-def configure(arch, obj):
-    """Configure with all of the kernel that is there yet; return what is asked for, and lacks."""
-    want = build.wanted(build.fragments(arch, CONFIG))
-    logged(build.make_args(arch, TOOLCHAIN, obj, source(arch)) +
-           [build.ask(want, obj), 'allnoconfig'],
-           f'series-config-{arch}.log', 'configuring', env=build.environment())
-    return want, set(build.lacking(want, obj))
-
-
 def may_lack(arch, want):
     """The symbols that this tree cannot have yet: not written, or without architecture."""
     kconfigs = ''.join(text(arch, path)
@@ -137,18 +133,26 @@ def may_lack(arch, want):
     return lacks
 
 
-def build_one(arch, name):
-    """Build one kernel in the tree as it is now, and boot it."""
-    obj = os.path.join(series.FOLDER, arch, CONFIG)
-    want, lacks = configure(arch, obj)
-    may = may_lack(arch, want)
+def configure(arch, config, name):
+    """Configure with all that is there yet; return the folder, and what make is to be told."""
+    obj = os.path.join(series.FOLDER, arch, config)
+    args = build.make_args(arch, TOOLCHAIN, obj, source(arch))
+    want = build.wanted(build.fragments(arch, config))
+    logged([*args, build.ask(want, obj), 'allnoconfig'], f'series-config-{arch}.log', 'configuring',
+           env=build.environment())
+    lacks, may = set(build.lacking(want, obj)), may_lack(arch, want)
     if lacks != may:
         die(f'{arch} {name}: the configuration lacks {" ".join(sorted(lacks)) or "nothing"}, '
             f'expected is: {" ".join(sorted(may)) or "nothing"}')
+    return obj, args
+
+
+def build_one(arch, name, _):
+    """Build one kernel in the tree as it is now, and boot it."""
+    obj, args = configure(arch, CONFIG, name)
     with Step(f'{arch} {name}', silent=True):
-        logged(build.make_args(arch, TOOLCHAIN, obj, source(arch)) +
-               [ARCHES[arch]['target'], 'modules'],
-               f'series-build-{arch}.log', f'{arch} {name}: the build', env=build.environment())
+        logged([*args, ARCHES[arch]['target'], 'modules'], f'series-build-{arch}.log',
+               f'{arch} {name}: the build', env=build.environment())
     # For init, and not from the other tree: these objects belong to this one.
     build.user_headers(arch, obj, source(arch))
     run = vm.boot(arch, obj, f'series-{arch}', ['cat /proc/version ', 'restart '], {})
@@ -156,6 +160,25 @@ def build_one(arch, name):
         sys.exit(1)
     if problems := run.problems():
         die(f'{arch} {name} does not boot: {problems[0]} (console: {os.path.relpath(run.log)})')
+
+
+def compile_one(arch, name, commit):
+    """Compile the C files that the patch touches."""
+    files = series.git(LINUX, 'diff-tree', '--no-commit-id', '--name-only', '-r', commit).split()
+    if not (objects := {f'{path[:-2]}.o' for path in files if path.endswith('.c')}):
+        return
+    obj, args = configure(arch, ALL, name)
+    with Step(f'{arch} {name}', silent=True):
+        # It also writes down what the configuration has.
+        logged([*args, 'prepare'], f'series-prepare-{arch}.log', 'make prepare',
+               env=build.environment())
+        wanted = check_configs.enabled(arch, obj, objects, source(arch))
+        status, output = captured([*args, '-Otarget', 'W=1', '-k', *wanted],
+                                  env=build.environment()) if wanted else (0, '')
+    if STOPPED.is_set():
+        sys.exit(1)
+    if (state := check_configs.judge(status, output, touched=files)) != 'ok':
+        die(f'{arch} {name} does not compile with {ALL}.config: {state}')
 
 
 def digest(text):
@@ -166,7 +189,8 @@ def digest(text):
 def content(commit):
     """Of a commit, what the build depends on: no message, and no documentation."""
     files = series.git(LINUX, 'ls-tree', '-r', commit).splitlines()
-    return digest('\n'.join(line for line in files if '\tDocumentation/' not in line))
+    return digest('\n'.join(line for line in files if not re.search(
+        r'\t(Documentation/|MAINTAINERS$|scripts/coccinelle/)', line)))
 
 
 def built():
@@ -180,19 +204,21 @@ def built():
 def build_each(arch, names, commits):
     """Build each patch for this architecture, unless the same was built before."""
     done = built()
-    config = digest(build.asked(build.wanted(build.fragments(arch, CONFIG))))
+    ways = [(way, digest(build.asked(build.wanted(build.fragments(arch, config)))))
+            for way, config in ((build_one, CONFIG), (compile_one, ALL))]
     for name, commit in zip(names, commits):
-        line = f'{arch} {config} {content(commit)}'
-        if line in done:
-            print(f'  {arch} {name}: built before', flush=True)
-            continue
         start = time.monotonic()
-        series.git(source(arch), 'checkout', '--quiet', '--force', '--detach', commit)
-        build_one(arch, name)
-        with open(BUILT, 'a') as file:
-            file.write(f'{line}\n')
-        done.add(line)
-        print(f'  {arch} {name}: boots, {time.monotonic() - start:.0f} s', flush=True)
+        todo = [(way, line) for way, config in ways
+                if (line := f'{arch} {config} {content(commit)}') not in done]
+        if todo:
+            series.git(source(arch), 'checkout', '--quiet', '--force', '--detach', commit)
+        for way, line in todo:
+            way(arch, name, commit)
+            with open(BUILT, 'a') as file:
+                file.write(f'{line}\n')
+            done.add(line)
+        print(f'  {arch} {name}: boots, {time.monotonic() - start:.0f} s' if todo else
+              f'  {arch} {name}: built before', flush=True)
 
 
 def build_all(arches, names, commits):
