@@ -25,7 +25,7 @@ help:
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '  make check-full [ARCH=...] [ONLY=pattern]'
 	@echo '                                   under every condition: hours, but it resumes'
-	@echo '  make lint                        of make check, what boots nothing: checkpatch, sparse, W=1, ...'
+	@echo '  make lint                        what boots nothing: checkpatch, sparse, W=1, other configurations, ...'
 	@echo '  make series                      the patches to send, with a cover letter: build/series'
 	@echo '  make series-check [ARCH=...] [BUILDS=0]'
 	@echo '                                   git am makes the same tree, and each patch boots'

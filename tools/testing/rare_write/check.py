@@ -37,6 +37,8 @@ from common import ARCHES, BUILD, MAIN, SRC, STOPPED, Step, choose, die, script
 from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS,
                        SECOND_MODULES, SECOND_STEPS, SECOND_SUITES, expected, plan, skips)
 
+# What make lint asks for.
+LINT = 'lint*'
 KTAP = os.path.join(BUILD, 'results', 'check.ktap')
 
 
@@ -227,10 +229,11 @@ def tables(arches, only, full):
         if full or f'{arch}-prod' in QUICK:
             found.append((f'cost-{arch}', ((arch, 'bench', 'clang'),),
                           functools.partial(check_cost.run, arch)))
+        # They take too long for make check; make lint has the first.
+        if full or only == LINT:
+            found.append((f'lint-configs-{arch}', (), functools.partial(check_configs.run, arch)))
         if full:
-            # They take too long for more.
-            found += [(f'lint-configs-{arch}', (), functools.partial(check_configs.run, arch)),
-                      (f'kunit-{arch}', (), functools.partial(check_kunit.run, arch))]
+            found.append((f'kunit-{arch}', (), functools.partial(check_kunit.run, arch)))
     found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
     return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]

@@ -8,6 +8,7 @@ readers of merely const data in it are the control: if they were not seen to use
 the initial value, a broken reader would not be seen either. For the same reason
 the module is built once more with const as the only annotation, as in the RFC.
 """
+import itertools
 import os
 import re
 import shutil
@@ -145,7 +146,9 @@ def order(arch, body):
 
 def alike(one, other, names):
     """Are two functions the same, but for the names of their objects? Neither has a branch."""
-    first, second = ([(m, symbol if symbol not in names else 'object') for m, _, symbol in body]
+    first, second = ([(m, symbol if symbol not in names else 'object') for m, _, symbol in
+                      # What comes behind the return fills the space to the next function.
+                      itertools.takewhile(lambda line: not line[0].startswith('ret'), body)]
                      for body in (one, other))
     return bool(first) and first == second
 
