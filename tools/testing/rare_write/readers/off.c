@@ -3,8 +3,9 @@
 #define RARE_WRITE_SWITCH	CONFIG_RARE_WRITE_NOT_HERE
 #include <linux/rare_write.h>
 
-__wr_rare_type u64 off_object __wr_rare;
-u64 plain_object;
+/* Weak: gcc would reach the second by way of the first. */
+__wr_rare_type u64 off_object __wr_rare __weak;
+u64 plain_object __weak;
 
 u64 off_is_plain(u64 val);
 u64 plain(u64 val);
