@@ -474,11 +474,11 @@ static void deputy(struct kunit *test)
 
 	watch = target->address();
 	start = watch;
-	if (target->over)
+	if (target->over) {
 		start -= (call->bytes ? sizeof(junk) : sizeof(u64)) - 1;
-	/* What is refused at its end is not begun, either. */
-	if (target->over)
+		/* What is refused at its end is not begun, either. */
 		memcpy(inside, (void *)start, watch - start);
+	}
 	/*
 	 * A way to write that was promised an aligned object asks about its first
 	 * byte only. The rest is behind the alias, where nothing is mapped.

@@ -348,7 +348,7 @@ static void contexts(struct kunit *test)
 	scoped_guard(rare_write)
 		__rare_write(v64, 3);
 	KUNIT_EXPECT_TRUE(test, irqs_disabled());
-	/* Who is to be rescheduled still is, after the interrupts are back. */
+	/* A reschedule that is pending is so after the window, too. */
 	set_tsk_need_resched(current);
 	set_preempt_need_resched();
 	rare_write(v64, 4);

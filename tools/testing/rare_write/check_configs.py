@@ -150,24 +150,31 @@ def headers(folder):
     return names
 
 
+def compiled_anew(args, obj, wanted):
+    """Compile these objects with W=1: (status, output). Of none make would take all for it."""
+    for path in wanted:
+        # What is up to date is not compiled, and nothing is said about it.
+        if os.path.isfile(os.path.join(obj, path)):
+            os.remove(os.path.join(obj, path))
+    if not wanted:
+        return 0, ''
+    return captured([*args, '-Otarget', 'W=1', '-k', *wanted], env=build.environment())
+
+
 def compiled(arch, obj, config):
     """Configure and compile: 'ok' or 'failed: ...'."""
     if wrong := configure(arch, obj, config):
         return wrong
-    make, env = [*build.make_args(arch, 'clang', obj), '-Otarget', 'W=1'], build.environment()
-    status, output = captured([*make, 'prepare'], env=env)
+    args = build.make_args(arch, 'clang', obj)
+    status, output = captured([*args, '-Otarget', 'W=1', 'prepare'], env=build.environment())
     if status:
         return judge(status, output)
     wanted = enabled(arch, obj, objects())
     if len(wanted) < config.least:
         return f'failed: it has {len(wanted)} of our objects, and should have {config.least}'
-    for path in wanted:
-        # What is up to date is not compiled, and nothing is said about it.
-        if os.path.isfile(os.path.join(obj, path)):
-            os.remove(os.path.join(obj, path))
     folder = os.path.join(obj, 'rare_headers')
-    for where, args, names in ((obj, (), wanted), (folder, (f'M={folder}',), headers(folder))):
-        state = judge(*captured([*make, '-k', *args, *names], env=env),
+    for where, more, names in ((obj, (), wanted), (folder, (f'M={folder}',), headers(folder))):
+        state = judge(*compiled_anew([*args, *more], where, names),
                       tree.listed('overlay.list'), tree.listed('patched.list'))
         lost = [name for name in names if not os.path.isfile(os.path.join(where, name))]
         if state != 'ok' or lost:

@@ -5,6 +5,7 @@ Each function returns {file: [(type, line)]}, the file relative to the repositor
 file of the kernel that we patch. Files are looked at where they are, or where a test put
 them: in the folder top.
 """
+import functools
 import glob
 import os
 import re
@@ -236,14 +237,10 @@ def compiled(arch, toolchain):
     """
     obj = build.headers(arch, 'lint', toolchain)
     wanted = check_configs.enabled(arch, obj, check_configs.objects())
-    for path in wanted:
-        # What is up to date is not compiled, and nothing is said about it.
-        if os.path.isfile(os.path.join(obj, path)):
-            os.remove(os.path.join(obj, path))
     # One run of sparse for each architecture is enough.
     sparse = ['C=2', 'CHECK=sparse'] if toolchain == 'clang' else []
-    return wanted, captured([*build.make_args(arch, toolchain, obj), '-Otarget', 'W=1', '-k', *sparse,
-                             *wanted], env=build.environment())
+    return wanted, check_configs.compiled_anew([*build.make_args(arch, toolchain, obj), *sparse], obj,
+                                               wanted)
 
 
 def not_compiled(made):
@@ -262,6 +259,7 @@ def with_libc():
     return status, re.sub(r'^(?=\w+\.c:)', f'{SELFTESTS}/', output, flags=re.M)
 
 
+@functools.cache
 def changed(path):
     """The numbers of those lines of a file of the kernel that are ours."""
     return set(map(int, captured(

@@ -173,8 +173,7 @@ def compile_one(arch, name, commit):
         logged([*args, 'prepare'], f'series-prepare-{arch}.log', 'make prepare',
                env=build.environment())
         wanted = check_configs.enabled(arch, obj, objects, source(arch))
-        status, output = captured([*args, '-Otarget', 'W=1', '-k', *wanted],
-                                  env=build.environment()) if wanted else (0, '')
+        status, output = check_configs.compiled_anew(args, obj, wanted)
     if STOPPED.is_set():
         sys.exit(1)
     if (state := check_configs.judge(status, output, touched=files)) != 'ok':
