@@ -125,11 +125,14 @@ def coccinelle(files, top=TOP):
 def coccicheck(files):
     """What the kernel's own rules find in our files, each with the options that it asks for.
 
-    Those in OCaml would need its compiler.
+    Those in OCaml would need its compiler, and some do not report, but only patch.
     """
-    found = []
-    rules = [path for path in glob.glob('scripts/coccinelle/**/*.cocci', root_dir=SRC, recursive=True)
-             if path not in (COCCI, WRITERS) and 'ocaml' not in read(os.path.join(SRC, path))]
+    found, rules = [], []
+    for rule in glob.glob('scripts/coccinelle/**/*.cocci', root_dir=SRC, recursive=True):
+        text = read(os.path.join(SRC, rule))
+        if (rule not in (COCCI, WRITERS) and 'ocaml' not in text and
+                re.search(r'^virtual\b.*\breport\b', text, re.M)):
+            rules.append(rule)
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:
         for path in files:
             if path.endswith(('.c', '.h')):
@@ -137,9 +140,11 @@ def coccicheck(files):
                 shutil.copy(os.path.join(TOP, path), os.path.join(folder, path))
         for rule in rules:
             status, output = captured(
-                ['make', '-s', '-C', SRC, 'coccicheck', 'MODE=report', f'COCCI={rule}',
-                 f'M={folder}'], env=build.environment())
-            found += re.findall(rf'^{re.escape(folder)}/(\S+?):(\d+):[-\d]+: (.*)', output, re.M)
+                ['make', '-s', '-C', SRC, 'coccicheck', 'MODE=report',
+                 f'COCCI={os.path.join(SRC, rule)}', f'M={folder}'], env=build.environment())
+            # Later kernels go into the folder.
+            found += re.findall(rf'^(?:{re.escape(folder)}|\.)/(\S+?):(\d+):[-\d]+: (.*)', output,
+                                re.M)
             if status:
                 found.append((rule, 0, f'coccicheck ends with {status}: {output.strip()[-60:]}'))
     return collect([(path, 'COCCINELLE', line, text) for path, line, text in found])
