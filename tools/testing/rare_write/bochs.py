@@ -12,7 +12,7 @@ import select
 import time
 
 import vm
-from common import ARCHES, child, logged
+from common import ARCHES, child, first_line, logged
 
 # Instructions per second of the machine's own time, which is not ours: few, so that a
 # sleep of the kernel, or its wait for the serial port, is over after few instructions.
@@ -41,6 +41,11 @@ linux /bzImage console=ttyS0,115200 verdict=/dev/ttyS1 panic=-1 printk.devkmsg=o
 initrd /initrd
 boot
 '''
+
+
+def version():
+    """It does not tell, but the package does."""
+    return ' '.join(first_line('dpkg-query', '--show', 'bochs').split())
 
 
 def image(obj, base, append):

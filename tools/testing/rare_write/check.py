@@ -33,7 +33,7 @@ import test_console
 import test_harness
 import tree
 import vm
-from common import ARCHES, BUILD, MAIN, SRC, STOPPED, Step, choose, die, script
+from common import ARCHES, BUILD, MAIN, SRC, STOPPED, Step, choose, die, first_line, script
 from scenarios import (ALIAS, AUDITS, BOOT_LINE, CASES, DIES, PROOF, QUICK, SCENARIOS,
                        SECOND_MODULES, SECOND_STEPS, SECOND_SUITES, expected, plan, skips)
 
@@ -190,6 +190,11 @@ def emulator(name):
     """What runs a scenario's machine."""
     what = SCENARIOS[name]
     return newer_qemu.aarch64() if what.machine else vm.QEMU[what.arch]['cmd'][0]
+
+
+def emulator_version(name):
+    """What its machine may differ by, without a change here."""
+    return bochs.version() if '-bochs-' in name else first_line(emulator(name), '--version')
 
 
 def boot(name):

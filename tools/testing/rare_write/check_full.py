@@ -13,7 +13,7 @@ import os
 
 import check
 import conditions
-from common import ARCHES, BUILD, HERE, first_line, object_folder, script, write_whole
+from common import ARCHES, BUILD, HERE, object_folder, script, write_whole
 from scenarios import SCENARIOS, expectations, plan
 
 FOLDER = os.path.join(BUILD, 'results', 'full')
@@ -31,7 +31,7 @@ def identity(name, needs):
              *sorted(glob.glob(os.path.join(obj, '**', '*.ko'), recursive=True)),
              *check.programs(arch, obj, steps).values(), *(os.path.join(HERE, f) for f in JUDGES)]
     digest = hashlib.sha256(repr((expectations(name), check.planned_steps(name))).encode())
-    digest.update(first_line(check.emulator(name), '--version').encode())
+    digest.update(check.emulator_version(name).encode())
     for path in files:
         with open(path, 'rb') as file:
             digest.update(file.read())

@@ -4,6 +4,7 @@ import csv
 import os
 import re
 
+import bochs
 import newer_qemu
 import tree
 from common import KERNEL, KERNELS, SRC, TOP, first_line
@@ -56,13 +57,18 @@ def row(name, results, old):
     return [name, f'{what.config}, {what.toolchain}', machine, *cells]
 
 
+def tools():
+    """What compiled the kernels, and what ran them."""
+    programs = ('clang-19', 'gcc', 'aarch64-linux-gnu-gcc', 'qemu-system-x86_64',
+                'qemu-system-aarch64', newer_qemu.aarch64())
+    return *dict.fromkeys(first_line(program, '--version') for program in programs), bochs.version()
+
+
 def write_table(results):
     """Renew the cells of what ran; the others stay if the kernel and the tools are the same."""
     if KERNEL != KERNELS[0]:
         return
-    made = ['made with', f'Linux {tree.look(SRC)[0]}', '; '.join(
-        (first_line('clang-19', '--version'), first_line('qemu-system-x86_64', '--version'))),
-        *('' for _ in COLUMNS)]
+    made = ['made with', f'Linux {tree.look(SRC)[0]}', '; '.join(tools()), *('' for _ in COLUMNS)]
     old = {}
     if os.path.isfile(TABLE):
         with open(TABLE, newline='') as file:

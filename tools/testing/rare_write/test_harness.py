@@ -498,7 +498,7 @@ def table(toy):
         """The line of one scenario, after one more run."""
         with mock.patch.object(conditions, 'TABLE', path), \
                 mock.patch.object(conditions, 'KERNEL', KERNELS[0]), \
-                mock.patch.object(conditions, 'first_line', lambda *_: 'tool'), \
+                mock.patch.object(conditions, 'tools', lambda: ('tool',)), \
                 mock.patch.object(conditions.tree, 'look', lambda _: (version, None)):
             conditions.write_table(results)
         with open(path) as file:
