@@ -22,9 +22,11 @@
 #include <linux/random.h>
 #include <linux/rare_write.h>
 #include <linux/rare_write_debug.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 #ifdef CONFIG_X86_LOCAL_APIC
 #include <asm/apic.h>
 #include <asm/nmi.h>
@@ -617,6 +619,51 @@ static void misuse_is_fatal(struct kunit *test)
 
 KUNIT_ARRAY_PARAM(misuse, misuses, misuse_name);
 
+/* The address space of a task that dies in a window, and of the next task on that CPU. */
+static struct mm_struct *shared_mm;
+static u32 __user *shared_word;
+
+static void do_bug_with_user_memory(void *unused)
+{
+	/* The end of the task puts it; the reference of kthread_use_mm() stays. */
+	mmget(shared_mm);
+	kthread_use_mm(shared_mm);
+	do_bug_inside();
+}
+
+/* The CPU takes its page tables to be loaded already. The word is there: to fault is to fail. */
+static long use_shared_word(void *unused)
+{
+	u32 val = 0;
+	long bad;
+
+	kthread_use_mm(shared_mm);
+	pagefault_disable();
+	bad = get_user(val, shared_word) || val != 1 || put_user(2, shared_word);
+	pagefault_enable();
+	kthread_unuse_mm(shared_mm);
+	return bad;
+}
+
+static void dies_with_user_memory(struct kunit *test)
+{
+	unsigned int cpu = cpu_to_die_on();
+	u32 val = 0;
+
+	shared_word = map_user_page(test);
+	shared_mm = current->mm;
+	KUNIT_ASSERT_EQ(test, put_user(1, shared_word), 0);
+
+	KUNIT_ASSERT_TRUE(test, dies(do_bug_with_user_memory, NULL, cpu, "dies_with_user_memory",
+				     DIES_OF_BUG));
+	mmdrop(shared_mm);
+
+	KUNIT_EXPECT_EQ(test, work_on_cpu(cpu, use_shared_word, NULL), 0);
+	KUNIT_EXPECT_EQ(test, get_user(val, shared_word), 0);
+	KUNIT_EXPECT_EQ(test, val, 2);
+	expect_usable(test, cpu);
+}
+
 static void warn_inside(struct kunit *test)
 {
 	pr_info("rare_write-expect-begin: warn_inside /WARNING: /\n");
@@ -646,6 +693,7 @@ static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(sleep_inside),
 	KUNIT_CASE(warn_inside),
 	KUNIT_CASE_PARAM(misuse_is_fatal, misuse_gen_params),
+	KUNIT_CASE(dies_with_user_memory),
 	{}
 };
 

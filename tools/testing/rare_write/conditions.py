@@ -36,6 +36,14 @@ def cell(cases):
     return ', '.join(text)
 
 
+def machine(what, ran):
+    """What a scenario runs on; which QEMU, if it is not that of the others."""
+    qemu = (f'QEMU {newer_qemu.LEAST} or later' if not (what.machine and ran) else
+            first_line(newer_qemu.aarch64(), '--version'))
+    return ', '.join(filter(None, (what.cpu, f'{what.smp} CPUs',
+                                   what.machine and f'{what.machine} in {qemu}', what.append)))
+
+
 def row(name, results, old):
     """A line of the table: from what ran now, else from the old line. No cell is empty.
 
@@ -50,17 +58,15 @@ def row(name, results, old):
             boot = name
             mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
         cells.append(cell(mine) or ('not part of it' if boot in results else
-                                    old[i] if old else 'not run yet'))
-    machine = ', '.join(filter(None, (
-        what.cpu, f'{what.smp} CPUs',
-        what.machine and f'{what.machine} in QEMU {newer_qemu.LEAST} or later', what.append)))
-    return [name, f'{what.config}, {what.toolchain}', machine, *cells]
+                                    old[i + 1] if old else 'not run yet'))
+    where = old[0] if old and name not in results else machine(what, name in results)
+    return [name, f'{what.config}, {what.toolchain}', where, *cells]
 
 
 def tools():
-    """What compiled the kernels, and what ran them."""
+    """What compiled the kernels, and what ran them, with the exception of newer_qemu."""
     programs = ('clang-19', 'gcc', 'aarch64-linux-gnu-gcc', 'qemu-system-x86_64',
-                'qemu-system-aarch64', newer_qemu.aarch64())
+                'qemu-system-aarch64')
     return *dict.fromkeys(first_line(program, '--version') for program in programs), bochs.version()
 
 
@@ -74,7 +80,7 @@ def write_table(results):
         with open(TABLE, newline='') as file:
             _, *rows = csv.reader(file)
         if made in rows:
-            old = {cells[0]: cells[3:] for cells in rows}
+            old = {cells[0]: cells[2:] for cells in rows}
     with open(TABLE, 'w', newline='') as file:
         out = csv.writer(file, lineterminator='\n')
         out.writerow(['condition', 'kernel', 'machine', *(title for title, _ in COLUMNS)])
