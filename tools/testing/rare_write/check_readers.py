@@ -25,6 +25,8 @@ KINDS = ('scalar', 'member', 'element', 'pointer')
 READERS = [f'{where}_{kind}' for where in ('reads_static', 'reads_extern_here',
                                            'reads_extern_there') for kind in KINDS]
 CONTROLS = [f'folds_const_{kind}' for kind in KINDS]
+# Bytes in one store. A single byte cannot come in parts.
+WRITERS = {'writes_u16': 2, 'writes_u32': 4, 'writes_u64': 8}
 SECTION = '.data..rare_write'
 LOADED, ADDRESS = 'loaded from', 'the address of'
 
@@ -120,27 +122,34 @@ def result(arch, body, where):
     return None
 
 
-def whole(arch, body):
-    """Does a function that writes its argument of eight bytes do so in one store?
+def steps(arch, body):
+    """What a function has of the steps of a window, as (kind, instruction)."""
+    found = []
+    for mnemonic, operands, _ in body:
+        line = f'{mnemonic} {operands}'
+        kind = next((kind for kind, pattern in STEPS[arch][0] if re.match(pattern, line)), None)
+        found += [(kind, line)] if kind else []
+    return found
 
-    The assembly is ours, so its shape is known; nothing else in it stores less.
+
+def whole(arch, body, size):
+    """Does a function that writes its argument of that size do so in one store?
+
+    Until the entry is cleared there are two: that of the entry, and this one.
     """
-    if arch == 'x86_64':
-        stores = [m for m, operands, _ in body if re.match(r'mov[bwlq]$', m) and
-                  re.match(r'%\w+, .*\)$', operands)]
-        return 'movq' in stores and set(stores) == {'movq'}
-    stores = [m + operands[0] for m, operands, _ in body if re.match(r'st(r|rh|rb|lr)$', m)]
-    return 'strx' in stores and set(stores) == {'strx'}
+    stores = [line for kind, line in itertools.takewhile(
+        lambda step: step[0] != 'clear', steps(arch, body)) if kind == 'store']
+    names = {'x86_64': {2: 'movw ', 4: 'movl ', 8: 'movq '},
+             'arm64': {2: 'strh w', 4: 'str w', 8: 'str x'}}[arch]
+    return len(stores) == 2 and all(line.startswith(names[want])
+                                    for line, want in zip(stores, (8, size)))
 
 
 def order(arch, body):
     """The steps of the window in a function with one, as words; cold code is not among them."""
-    kinds, want = STEPS[arch]
-    found = [next((kind for kind, pattern in kinds if re.match(pattern, f'{m} {operands}')), None)
-             for m, operands, _ in body]
-    found = [kind for kind in found if kind]
+    found = [kind for kind, _ in steps(arch, body)]
     # Behind the window is what counts and traces, and stores as well.
-    end = len(want.split())
+    end = len(STEPS[arch][1].split())
     return ' '.join(found[:end] + [kind for kind in found[end:] if kind != 'store'])
 
 
@@ -167,13 +176,14 @@ def judge(arch, binary, lane):
             good = found == (LOADED, SECTION)
         cases[f'{lane}.{name}'] = 'ok' if good else (
             f'failed: returns what is {" ".join(found) if found else "a constant"}')
-    body = bodies.get('writes_whole', [])
-    good, steps = whole(arch, body), order(arch, body)
-    cases[f'{lane}.writes_whole'] = 'ok' if good else 'failed: not one store of 8 bytes'
+    torn = [name for name, size in WRITERS.items() if not whole(arch, bodies.get(name, []), size)]
+    cases[f'{lane}.writes_whole'] = f'failed: not one store: {" ".join(torn)}' if torn else 'ok'
     plain = alike(bodies.get('off_is_plain', []), bodies.get('plain', []),
                   ('off_object', 'plain_object'))
     cases[f'{lane}.off_is_plain'] = 'ok' if plain else 'failed: not the same instructions'
-    cases[f'{lane}.window_order'] = 'ok' if steps == STEPS[arch][1] else f'failed: {steps}'
+    found = {name: order(arch, bodies.get(name, [])) for name in WRITERS}
+    wrong = [f'{name}: {what}' for name, what in found.items() if what != STEPS[arch][1]]
+    cases[f'{lane}.window_order'] = f'failed: {"; ".join(wrong)}' if wrong else 'ok'
     return cases
 
 

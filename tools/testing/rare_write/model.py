@@ -70,6 +70,9 @@ BREAKS = {
         ('WRONG_PCID_BACK', 'P3_CONTEXT_BACK'),
         ('ENTRY_CR3_KEPT', 'P3_CONTEXT_BACK'),
         ('UACCESS_UNCHECKED', 'P4_NO_USER_ACCESS'),
+        # Another task comes in between, in page tables of its own.
+        ('INTERRUPTS_ON', 'P3_NO_TLB_ENTRY'),
+        ('INTERRUPTS_ON', 'WRITE_ARRIVES'),
         # Refilled between the INVLPG and the CR3 write, or left there.
         ('EFI_NOT_FLUSHED', 'FIRMWARE_THERE'),
         ('EFI_NOT_FLUSHED TCE', 'FIRMWARE_THERE'),
@@ -124,6 +127,8 @@ BREAKS = {
         ('ALIAS_IN_SHARED_TABLES ATTACK_LATE', 'P2_ONLY_THIS_CPU'),
         ('ONE_TABLE_FOR_ALL', 'P2_ONLY_THIS_CPU'),
         ('UACCESS_UNCHECKED', 'P4_NO_USER_ACCESS'),
+        ('INTERRUPTS_ON', 'P3_NO_TLB_ENTRY'),
+        ('INTERRUPTS_ON', 'WRITE_ARRIVES'),
     ],
 }
 

@@ -768,6 +768,13 @@ int f(int a)
         one * 2, [['mov', '%rdi,0x0(%rip)', 'c']], [['lock', '', 'a']]))
     yield 'alike-empty', not check_readers.alike([], [], objects)
 
+    entry, clear, after = (['movq', '%r14, (%rcx)', None], ['movq', '$0x0, (%rcx)', None],
+                           ['movb', '%al, (%rdx)', None])
+    for name, stores, good in (('once', ['movl'], True), ('not', [], False),
+                               ('twice', ['movw', 'movw'], False), ('more', ['movq'], False)):
+        body = [entry, *([store, '%ebx, (%rdx)', None] for store in stores), clear, after]
+        yield f'whole-{name}', check_readers.whole('x86_64', body, 4) == good
+
     pages = ['Documentation/security/rare-write.rst', 'include/linux/rare_write.h']
     for name, line, ours in (
             ('page', '/x/Documentation/security/rare-write.rst:7: WARNING: undefined label', True),

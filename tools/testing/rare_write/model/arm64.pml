@@ -454,6 +454,21 @@ inline check()
 	}
 }
 
+#ifdef TTBR_UNORDERED
+#define KERNEL_SWITCH(r, a)	switch_to_isb(r, a)
+#else
+#define KERNEL_SWITCH(r, a)	switch_to(r, a)
+#endif
+inline change_context()
+{
+	if
+	:: root == USER -> KERNEL_SWITCH(EMPTY, NOBODY)
+	:: else -> KERNEL_SWITCH(USER, PROC)
+	fi;
+	isb();
+	check()
+}
+
 inline window()
 {
 	open = true;
@@ -466,6 +481,12 @@ inline window()
 	:: page = P2
 	fi;
 	begin_window(page);
+#ifdef INTERRUPTS_ON
+	if
+	:: change_context()	/* preempted: another task runs first */
+	:: true
+	fi;
+#endif
 	if
 	:: store(page); REACHED(1)
 	:: true		/* what was to be written faulted: the oops goes on with the end */
@@ -483,21 +504,6 @@ inline window()
 		s_root = 0; s_asid = 0; page = 0; may = 0;
 		open = false
 	};
-	check()
-}
-
-#ifdef TTBR_UNORDERED
-#define KERNEL_SWITCH(r, a)	switch_to_isb(r, a)
-#else
-#define KERNEL_SWITCH(r, a)	switch_to(r, a)
-#endif
-inline change_context()
-{
-	if
-	:: root == USER -> KERNEL_SWITCH(EMPTY, NOBODY)
-	:: else -> KERNEL_SWITCH(USER, PROC)
-	fi;
-	isb();
 	check()
 }
 

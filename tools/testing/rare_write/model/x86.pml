@@ -302,6 +302,18 @@ inline check()
 	}
 }
 
+/* switch_mm_irqs_off(): with the no-flush bit if that PCID is up to date. */
+inline switch_mm(from)
+{
+	if
+	:: mov_cr3(1 - from, OTHER_PCID, true)
+#ifndef NO_PCID
+	:: mov_cr3(1 - from, OTHER_PCID, false)
+#endif
+	fi;
+	check()
+}
+
 inline window()
 {
 	open = true;
@@ -314,6 +326,12 @@ inline window()
 	:: page = P2
 	fi;
 	begin_window(page);
+#ifdef INTERRUPTS_ON
+	if
+	:: switch_mm(s_root)	/* preempted: another task runs first */
+	:: true
+	fi;
+#endif
 	if
 	:: store(page); REACHED(1)
 	:: true		/* what was to be written faulted: the oops goes on with the end */
@@ -338,18 +356,6 @@ inline window()
 	check()
 }
 
-/* switch_mm_irqs_off(): with the no-flush bit if that PCID is up to date. */
-inline switch_mm()
-{
-	if
-	:: mov_cr3(1 - root, OTHER_PCID, true)
-#ifndef NO_PCID
-	:: mov_cr3(1 - root, OTHER_PCID, false)
-#endif
-	fi;
-	check()
-}
-
 active proctype cpu0()
 {
 	byte page;
@@ -360,7 +366,7 @@ active proctype cpu0()
 	fi;
 end:	do
 	:: window()
-	:: switch_mm()
+	:: switch_mm(root)
 	od
 }
 

@@ -25,15 +25,20 @@ READERS(reads_extern_here, extern_scalar, extern_struct, extern_array, extern_po
 READERS(reads_static, static_scalar, static_struct, static_array, static_pointer)
 READERS(folds_const, const_scalar, const_struct, const_array, const_pointer)
 
-/* Eight bytes in one store, which no other can come between. */
-__wr_rare_type u64 extern_u64 __wr_rare;
+/* As many bytes in one store, which no other can come between. */
+#define WRITER(type)							\
+__wr_rare_type type extern_##type __wr_rare;				\
+									\
+void writes_##type(type val);						\
+noinline void writes_##type(type val)					\
+{									\
+	rare_write(extern_##type, val);					\
+}
 
 #ifndef READERS_CONST_ONLY
-void writes_whole(u64 val);
-noinline void writes_whole(u64 val)
-{
-	rare_write(extern_u64, val);
-}
+WRITER(u16)
+WRITER(u32)
+WRITER(u64)
 #endif
 
 MODULE_DESCRIPTION("Readers of write-rare data, to be disassembled");

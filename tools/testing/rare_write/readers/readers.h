@@ -26,6 +26,8 @@ extern __wr_rare_type int extern_scalar;
 extern __wr_rare_type struct rd_pair extern_struct;
 extern __wr_rare_type int extern_array[4];
 extern struct rd_pair *__wr_rare_type extern_pointer;
+extern __wr_rare_type u16 extern_u16;
+extern __wr_rare_type u32 extern_u32;
 extern __wr_rare_type u64 extern_u64;
 
 /*
