@@ -19,14 +19,16 @@
  *
  * The value is parsed into ordinary memory by the handler that all others use,
  * given a copy of the entry that leads there. Just the outcome is written. Where to is
- * read once, and not from the copy: what is checked is what is used.
+ * for the entry to say when that has been done, and not before: the stack is memory as
+ * well, and what was found there to be right may be something else by then.
  */
+#include <linux/irqflags.h>
 #include <linux/rare_sysctl.h>
 #include <linux/rare_write.h>
 #include <linux/slab.h>
 #include <asm/sections.h>
 
-static bool rare_sysctl_is_fixed(unsigned long addr)
+static __always_inline bool rare_sysctl_is_fixed(unsigned long addr)
 {
 	return is_kernel_rodata(addr) && (addr < (unsigned long)__start_rare_write ||
 					  addr >= (unsigned long)__end_rare_write_core);
@@ -44,9 +46,25 @@ void rare_sysctl_check_owner(const struct ctl_table *table, const struct module 
 EXPORT_SYMBOL_GPL(rare_sysctl_check_owner);
 
 /* For handlers that are everybody's: what an entry leads to decides whose it has to be. */
-static void rare_sysctl_check_data(const struct ctl_table *table, __wr_rare_type void *data)
+static void rare_sysctl_check_data(const struct ctl_table *table)
 {
-	rare_sysctl_check_owner(table, rare_write_module_of(__rare_addr(data)));
+	rare_sysctl_check_owner(table, rare_write_module_of(__rare_addr(READ_ONCE(table->data))));
+}
+
+/*
+ * Where @table says that its @len bytes from @offset on are. BUG()s unless it is read-only and
+ * has as many. To be asked with interrupts off, and then used at once: for an entry of the
+ * kernel nothing is called in between that could put the answer on the stack.
+ */
+static __always_inline __wr_rare_type void *
+rare_sysctl_target(const struct ctl_table *table, size_t offset, size_t len)
+{
+	unsigned long first = __rare_addr(table), last = first + sizeof(*table) - 1;
+
+	if (!rare_sysctl_is_fixed(first) || !rare_sysctl_is_fixed(last))
+		rare_sysctl_check_data(table);
+	BUG_ON(offset + len > READ_ONCE(table->maxlen));
+	return READ_ONCE(table->data) + offset;
 }
 
 /**
@@ -72,7 +90,7 @@ int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, s
 	if (!write)
 		return proc_dostring(table, write, buffer, lenp, ppos);
 
-	rare_sysctl_check_data(table, data);
+	rare_sysctl_check_data(table);
 	if (!data || !maxlen)
 		return proc_dostring(&shadow, write, buffer, lenp, ppos);
 	/* An array that has no terminator is no reason to read on behind the copy. */
@@ -87,8 +105,11 @@ int proc_rare_dostring(const struct ctl_table *table, int write, void *buffer, s
 	/* Not what is behind the terminator: it stays as it was. */
 	len = strnlen(new, maxlen - 1) + 1;
 	/* What changed nothing must not undo what others write meanwhile. */
-	if (memcmp(new, old, len))
-		__rare_write_bytes(data, new, len);
+	if (memcmp(new, old, len)) {
+		rare_write_begin();
+		__rare_write_n(rare_sysctl_target(table, 0, len), new, len, false);
+		rare_write_end();
+	}
 	kfree(new);
 	kfree(old);
 	return ret;
@@ -118,13 +139,16 @@ int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, siz
 	if (!write)
 		return proc_dobool(table, write, buffer, lenp, ppos);
 
-	rare_sysctl_check_data(table, data);
+	rare_sysctl_check_data(table);
 	shadow.data = &new;
 	old = READ_ONCE(*data);
 	new = old;
 	ret = proc_dobool(&shadow, write, buffer, lenp, ppos);
-	if (new != old)
+	if (new != old) {
+		guard(irqsave)();
+		data = rare_sysctl_target(table, 0, sizeof(*data));
 		rare_write(*data, new);
+	}
 	return ret;
 }
 EXPORT_SYMBOL_GPL(proc_rare_dobool);
@@ -138,7 +162,7 @@ rare_sysctl_ints(proc_handler *handler, const struct ctl_table *table, void *buf
 	__wr_rare_type int *data = READ_ONCE(table->data);
 	struct ctl_table shadow = *table;
 
-	rare_sysctl_check_data(table, data);
+	rare_sysctl_check_data(table);
 	if (!data || !n)
 		return handler(&shadow, 1, buffer, lenp, ppos);
 	old = kmalloc_array(2 * n, sizeof(*old), GFP_KERNEL);
@@ -151,9 +175,13 @@ rare_sysctl_ints(proc_handler *handler, const struct ctl_table *table, void *buf
 	shadow.data = new;
 	ret = handler(&shadow, 1, buffer, lenp, ppos);
 	/* Up to an error they count. Others stay, whoever may be writing them. */
-	for (int i = 0; i < n; i++)
-		if (new[i] != old[i])
-			rare_write(data[i], new[i]);
+	for (int i = 0; i < n; i++) {
+		if (new[i] == old[i])
+			continue;
+		guard(irqsave)();
+		data = rare_sysctl_target(table, i * sizeof(int), sizeof(int));
+		rare_write(*data, new[i]);
+	}
 	kfree(old);
 	return ret;
 }
