@@ -39,7 +39,8 @@ DEFINE_PER_CPU(struct rare_write_window, rare_write_window) = {
 };
 EXPORT_PER_CPU_SYMBOL_GPL(rare_write_window);
 
-DEFINE_STATIC_KEY_FALSE(rare_write_protected);
+/* Sealed: modules that come later are patched by what it says. */
+DEFINE_STATIC_KEY_FALSE_RO(rare_write_protected);
 EXPORT_SYMBOL_GPL(rare_write_protected);
 
 /* Empty until early_initcall; rare_write_lookup() knows the region by itself. */
@@ -264,16 +265,25 @@ int rare_write_module_prepare(struct module *mod)
  * @mod: the module, after rare_write_module_prepare()
  *
  * Context: Under module_mutex, in the same section as the preparation.
+ * Return: 0, or -EPERM if what @mod leads to is not sealed or describes no region of it.
  */
-void rare_write_module_add(struct module *mod)
+int rare_write_module_add(struct module *mod)
 {
 	struct rare_write_region *region = rare_write_region_of(mod);
 
 	if (!region)
-		return;
+		return 0;
+	/* struct module may lead elsewhere by now: to a page that somebody made up. */
+	if (region->mod != mod)
+		return -EPERM;
+	if (static_branch_likely(&rare_write_protected) && !rare_write_report_only &&
+	    !copy_to_kernel_nofault(&region->mod, &mod, sizeof(mod)))
+		return -EPERM;
+
 	/* Who finds the region finds it described. */
 	smp_wmb();
 	rare_write_core(rare_write_regions, region);
+	return 0;
 }
 
 /**

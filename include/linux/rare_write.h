@@ -251,9 +251,10 @@ static __always_inline void *__rare_turn(unsigned long addr, size_t len)
 	u64 entry;
 
 	__rare_inside(w, tables);
-	entry = __rare_entry(addr);
 	if (traced)
 		rare_write_trace_note(addr, len);
+	/* From here on no call: what is checked is in registers until it is used. */
+	entry = __rare_entry(addr);
 	if (!static_branch_likely(&rare_write_protected))
 		return (void *)addr;
 
@@ -452,7 +453,8 @@ static __always_inline void rare_write_end(void)
 
 	__rare_inside(w, tables);
 	if (static_branch_likely(&rare_write_protected))
-		__arch_rare_write_end(tables, w->arch, __rare_alias(0));
+		__arch_rare_write_end(tables, __arch_rare_write_remembered(w->arch),
+				      __rare_alias(0));
 	flags = w->flags;
 	w->page = RARE_WRITE_CLOSED;
 	/* What is attached to the event may open a window of its own. */

@@ -21,7 +21,7 @@ void rare_write_report(void);
 
 unsigned int rare_write_module_size(unsigned int size);
 int rare_write_module_prepare(struct module *mod);
-void rare_write_module_add(struct module *mod);
+int rare_write_module_add(struct module *mod);
 void rare_write_module_del(struct module *mod);
 
 #else
@@ -54,8 +54,9 @@ static inline int rare_write_module_prepare(struct module *mod)
 	return 0;
 }
 
-static inline void rare_write_module_add(struct module *mod)
+static inline int rare_write_module_add(struct module *mod)
 {
+	return 0;
 }
 
 static inline void rare_write_module_del(struct module *mod)

@@ -203,6 +203,19 @@ __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 	dsb(nsh);
 }
 
+/*
+ * What a window of several writes saved was in memory meanwhile. Who changes it there
+ * gets a lower half of his choice, which any mm_struct gives him as well; but the
+ * kernel's page tables are in no memory. A window changes just the ASID beside them.
+ */
+static __always_inline struct arch_rare_write
+__arch_rare_write_remembered(struct arch_rare_write saved)
+{
+	saved.ttbr1 = (read_sysreg(ttbr1_el1) & ~ARCH_RARE_WRITE_ASID) |
+		      (saved.ttbr1 & ARCH_RARE_WRITE_ASID);
+	return saved;
+}
+
 /* Cavium 27456: the I-cache may not hold instructions of a changed ASID. */
 static __always_inline void __arch_rare_write_asid_changed(void)
 {

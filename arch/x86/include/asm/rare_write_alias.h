@@ -194,6 +194,16 @@ __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 	asm volatile("invlpg %0" : : "m" (*(char *)alias) : "memory");
 }
 
+/*
+ * What a window of several writes saved was in memory meanwhile. Who changes it there
+ * gets page tables of his choice, which any mm_struct gives him as well.
+ */
+static __always_inline struct arch_rare_write
+__arch_rare_write_remembered(struct arch_rare_write saved)
+{
+	return saved;
+}
+
 /**
  * __arch_rare_write_end - drop the alias and return to the previous tables
  * @tables: this CPU's tables

@@ -114,6 +114,13 @@ __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 {
 }
 
+/* Of a CR0 from memory only WP counts: all else stays as it is. */
+static __always_inline struct arch_rare_write
+__arch_rare_write_remembered(struct arch_rare_write saved)
+{
+	return (struct arch_rare_write){ native_read_cr0() | X86_CR0_WP };
+}
+
 static __always_inline void
 __arch_rare_write_end(struct arch_rare_write_tables tables,
 		      struct arch_rare_write saved, void *alias)
