@@ -11,7 +11,7 @@ BUILD := $(CURDIR)/build$(addprefix /,$(filter-out 6.12,$(KERNEL)))
 DEB_DEPS = +dpkg-dev debhelper cpio gcc-aarch64-linux-gnu
 # Another architecture's packages are installed by an emulator.
 DEBIAN_DEPS = mmdebstrap genext2fs $(if $(filter arm64,$(ARCH)),qemu-user-static arch-test)
-LINT_DEPS = +gcc-aarch64-linux-gnu sparse coccinelle codespell shellcheck python3-sphinx
+LINT_DEPS = +gcc-aarch64-linux-gnu spin sparse coccinelle codespell shellcheck python3-sphinx
 
 export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS MINUTES BASE
 export CONFIG TOOLCHAIN
@@ -21,9 +21,9 @@ help:
 	@echo
 	@echo '  make demo  [ARCH=x86_64|arm64]   build, boot, and show the sample: both without ARCH'
 	@echo '  make check [ARCH=...]            quick tests; ends with N passed, N failed, N skipped'
-	@echo '             [ONLY=pattern]        just those with such a name: arm64-max, cost-*, lint'
+	@echo '             [ONLY='pattern ...']  just those with such a name: arm64-max, cost-*, lint'
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
-	@echo '  make check-full [ARCH=...] [ONLY=pattern]'
+	@echo '  make check-full [ARCH=...] [ONLY='pattern ...']'
 	@echo '                                   under every condition: hours, but it resumes'
 	@echo '  make lint                        what boots nothing: checkpatch, sparse, W=1, other configurations, ...'
 	@echo '  make series                      the patches to send, with a cover letter: build/series'
@@ -31,7 +31,7 @@ help:
 	@echo '                                   git am makes the same tree, and each patch boots'
 	@echo '  make series-try LINUX_SRC=folder what of it applies to another kernel, and what does not'
 	@echo '  make htmldocs                    the pages about it; a warning is an error'
-	@echo '  make attack [ARCH=...]           of make check, all attacks on write-rare data'
+	@echo '  make attack [ARCH=...]           of make check, the attacks: those that it boots alone, and the suites'
 	@echo '  make exploit [ARCH=...]          the same exploit on two kernels, side by side: one withstands'
 	@echo '  make coverage [ARCH=...]         what is write-rare, who writes it how often, and what is not'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
@@ -98,9 +98,10 @@ series-try:
 	@$T/deps.sh git python3
 	@python3 $T/series_try.py
 
-attack:
-	@$T/deps.sh +gcc-aarch64-linux-gnu
-	@ONLY='*-attack' python3 $T/check.py
+# The last ones have their attacks in the suites of a kernel that is booted anyway.
+attack: deps
+	@ONLY='*-attack *-begin-in-nmi x86_64-max-5level arm64-max arm64-max-pseudo-nmi' \
+		python3 $T/check.py
 
 kselftest: deps
 	@python3 $T/kselftest.py
@@ -128,7 +129,8 @@ model:
 	@$T/deps.sh python3 spin gcc libc6-dev
 	@python3 $T/model.py
 
-mutants: deps
+mutants:
+	@$T/deps.sh +gcc-aarch64-linux-gnu
 	@python3 $T/mutants.py
 
 kernel: deps

@@ -27,6 +27,7 @@ import conditions
 import console
 import exploit
 import htmldocs
+import model
 import newer_qemu
 import sysctl
 import test_console
@@ -219,7 +220,8 @@ def boot(name):
 def tables(arches, only, full):
     """What there is to do: [(name, the kernels that it needs, function)]."""
     found = [('console', (), test_console.run), ('harness', (), test_harness.run),
-             ('lint', (), check_lint.run), ('lint-htmldocs', (), htmldocs.run)]
+             ('lint', (), check_lint.run), ('lint-htmldocs', (), htmldocs.run),
+             ('model', (), model.run)]
     for arch in arches:
         main = ((arch, MAIN, 'clang'),)
         # In this order: the second is made from the first.
@@ -234,14 +236,15 @@ def tables(arches, only, full):
         if full or f'{arch}-prod' in QUICK:
             found.append((f'cost-{arch}', ((arch, 'bench', 'clang'),),
                           functools.partial(check_cost.run, arch)))
-        # They take too long for make check; make lint has the first.
-        if full or only == LINT:
-            found.append((f'lint-configs-{arch}', (), functools.partial(check_configs.run, arch)))
+        # All of them take too long for make check.
+        found.append((f'lint-configs-{arch}', (),
+                      functools.partial(check_configs.run, arch, full or only == LINT)))
         if full:
             found.append((f'kunit-{arch}', (), functools.partial(check_kunit.run, arch)))
     found += [(name, ((what.arch, what.config, what.toolchain),), functools.partial(boot, name))
               for name, what in (SCENARIOS if full else QUICK).items() if what.arch in arches]
-    return [table for table in found if not only or fnmatch.fnmatch(table[0], only)]
+    return [table for table in found if not only or
+            any(fnmatch.fnmatch(table[0], pattern) for pattern in only.split())]
 
 
 def attempt(name, function):

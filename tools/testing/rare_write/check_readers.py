@@ -25,8 +25,12 @@ KINDS = ('scalar', 'member', 'element', 'pointer')
 READERS = [f'{where}_{kind}' for where in ('reads_static', 'reads_extern_here',
                                            'reads_extern_there') for kind in KINDS]
 CONTROLS = [f'folds_const_{kind}' for kind in KINDS]
-# Bytes in one store. A single byte cannot come in parts.
-WRITERS = {'writes_u16': 2, 'writes_u32': 4, 'writes_u64': 8}
+# Bytes in one store, which is as here, or on arm64 for what publishes as there. A single byte
+# cannot come in parts.
+SIZES = {'u16': 2, 'u32': 4, 'u64': 8}
+STORES = {'x86_64': {'writes': ('movw ', 'movl ', 'movq '), 'releases': ('movw ', 'movl ', 'movq ')},
+          'arm64': {'writes': ('strh w', 'str w', 'str x'),
+                    'releases': ('stlrh w', 'stlr w', 'stlr x')}}
 SECTION = '.data..rare_write'
 LOADED, ADDRESS = 'loaded from', 'the address of'
 
@@ -132,17 +136,15 @@ def steps(arch, body):
     return found
 
 
-def whole(arch, body, size):
-    """Does a function that writes its argument of that size do so in one store?
+def whole(arch, body, how, size):
+    """Does a function that writes or releases its argument of that size do so in one store?
 
     Until the entry is cleared there are two: that of the entry, and this one.
     """
     stores = [line for kind, line in itertools.takewhile(
         lambda step: step[0] != 'clear', steps(arch, body)) if kind == 'store']
-    names = {'x86_64': {2: 'movw ', 4: 'movl ', 8: 'movq '},
-             'arm64': {2: 'strh w', 4: 'str w', 8: 'str x'}}[arch]
-    return len(stores) == 2 and all(line.startswith(names[want])
-                                    for line, want in zip(stores, (8, size)))
+    want = (STORES[arch]['writes'][2], STORES[arch][how][list(SIZES.values()).index(size)])
+    return len(stores) == 2 and all(map(str.startswith, stores, want))
 
 
 def order(arch, body):
@@ -176,12 +178,15 @@ def judge(arch, binary, lane):
             good = found == (LOADED, SECTION)
         cases[f'{lane}.{name}'] = 'ok' if good else (
             f'failed: returns what is {" ".join(found) if found else "a constant"}')
-    torn = [name for name, size in WRITERS.items() if not whole(arch, bodies.get(name, []), size)]
-    cases[f'{lane}.writes_whole'] = f'failed: not one store: {" ".join(torn)}' if torn else 'ok'
+    for how, case in (('writes', 'writes_whole'), ('releases', 'releases')):
+        torn = [kind for kind, size in SIZES.items()
+                if not whole(arch, bodies.get(f'{how}_{kind}', []), how, size)]
+        cases[f'{lane}.{case}'] = f'failed: not one such store: {" ".join(torn)}' if torn else 'ok'
     plain = alike(bodies.get('off_is_plain', []), bodies.get('plain', []),
                   ('off_object', 'plain_object'))
     cases[f'{lane}.off_is_plain'] = 'ok' if plain else 'failed: not the same instructions'
-    found = {name: order(arch, bodies.get(name, [])) for name in WRITERS}
+    found = {name: order(arch, bodies.get(name, []))
+             for kind in SIZES for name in (f'writes_{kind}', f'releases_{kind}')}
     wrong = [f'{name}: {what}' for name, what in found.items() if what != STEPS[arch][1]]
     cases[f'{lane}.window_order'] = f'failed: {"; ".join(wrong)}' if wrong else 'ok'
     return cases

@@ -211,27 +211,39 @@ def search(case):
     return 'broken' if expected == 'holds' else expected, states
 
 
-def main():
-    """Show all cases; return how many are not as expected."""
+def searched():
+    """Search all cases, some at a time: (case, what was found, states) in their order."""
     for tool in ('spin', 'gcc'):
         if not shutil.which(tool):
             die(f'{tool} is missing')
     shutil.rmtree(LOGS, ignore_errors=True)
     os.makedirs(LOGS)
     todo = list(cases())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for case, (found, states) in zip(todo, pool.map(search, todo)):
+            yield case, found, states
+
+
+def run():
+    """Return {case: 'ok' or 'failed...'} for make check."""
+    return {' '.join((model, *defines, expected)): 'ok' if found == expected else f'failed: {found}'
+            for (model, defines, expected, _), found, _ in searched()}
+
+
+def main():
+    """Show all cases; return how many are not as expected."""
+    total = len(list(cases()))
     start = time.monotonic()
     failed = 0
     layout = '{:>7}  {:5}  {:56}  {:17}  {:17}  {:>7}  {}'
     print(layout.format('', 'model', 'variant or mutant', 'expected', 'found', 'states', ''))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for n, (case, (found, states)) in enumerate(zip(todo, pool.map(search, todo)), 1):
-            model, defines, expected, what = case
-            mark = '' if found == expected else '  <-- FAILED'
-            failed += bool(mark)
-            print(layout.format(f'{n}/{len(todo)}', model, ' '.join(defines) or '-', expected,
-                                found, states, what).rstrip() + mark, flush=True)
+    for n, ((model, defines, expected, what), found, states) in enumerate(searched(), 1):
+        mark = '' if found == expected else '  <-- FAILED'
+        failed += bool(mark)
+        print(layout.format(f'{n}/{total}', model, ' '.join(defines) or '-', expected, found,
+                            states, what).rstrip() + mark, flush=True)
     print(f'{time.monotonic() - start:.0f} s; counterexamples are in {os.path.relpath(LOGS)}')
-    print(f'{len(todo) - failed} passed, {failed} failed, 0 skipped')
+    print(f'{total - failed} passed, {failed} failed, 0 skipped')
     return failed
 
 

@@ -17,8 +17,11 @@ import console
 import scenarios
 import tree
 import vm
-from common import ARCHES, Step, choose, die, logged, object_folder, script
+from common import ARCHES, STOPPED, Step, choose, die, logged, object_folder, script
 from mutant import every
+
+# The test failed; or it did not, but something was on the console that it did not expect.
+KILLED = ('killed', 'killed, by console')
 
 
 def compile_it(arch, obj, mutant):
@@ -29,8 +32,8 @@ def compile_it(arch, obj, mutant):
 
 
 def judge(killer, boot):
-    """What a boot says of the test that is to fail: 'killed', 'SURVIVES' or neither."""
-    cases = console.results(boot.text)
+    """What a boot says of the test that is to fail: KILLED, 'SURVIVES' or neither."""
+    cases, during = console.results(boot.text), boot.text
     if killer in ('kselftest', 'core'):
         seen = [state for case, state in cases.items() if case.startswith('kselftest.')]
     else:
@@ -40,6 +43,8 @@ def judge(killer, boot):
                 if name == killer or name.startswith(case + '.')]
         if f'# Subtest: {suite}' not in boot.text:
             return 'did not come to the test'
+        # What went wrong before it was not noticed by it.
+        during = boot.text.partition(f'# Subtest: {suite}')[2]
     if 'failed' in seen:
         return 'killed'
     # Slow, not broken: that says nothing about the mutant.
@@ -47,12 +52,12 @@ def judge(killer, boot):
         return 'timed out' if boot.timed_out else 'the machine failed'
     # If the guest died of it, the test has no result; and what it expects on the console, and
     # nothing else, is part of it.
-    passed = seen and set(seen) == {'ok'} and not boot.problems()
-    return 'SURVIVES' if passed else 'killed'
+    passed = seen and set(seen) == {'ok'} and not vm.Run(boot.log, during, boot.steps).problems()
+    return 'SURVIVES' if passed else 'killed, by console'
 
 
 def run(arch, obj, mutant):
-    """Boot it with the killer alone; return 'killed', 'SURVIVES' or what went wrong."""
+    """Boot it with the killer alone; return one of KILLED, 'SURVIVES' or what went wrong."""
     if mutant.killer.startswith('compile.'):
         state = check_readers.run(arch).get(mutant.killer.removeprefix('compile.'))
         return {'ok': 'SURVIVES', None: 'no such test'}.get(state, 'killed')
@@ -87,6 +92,16 @@ def run(arch, obj, mutant):
     return judge(mutant.killer, boot)
 
 
+def attempt(function):
+    """What a mutant came to; the others go on if it came to nothing."""
+    try:
+        return function()
+    except SystemExit as end:
+        if STOPPED.is_set():
+            raise
+        return f'{getattr(end, "why", end)}'
+
+
 def main():
     arch = os.environ.get('ARCH')
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
@@ -110,22 +125,22 @@ def main():
         originals = {(m.killer, m.scenario, m.cpu, m.append, m.params): m for m in these}
         with Step(f'{arch}: the original'):
             for mutant in originals.values():
-                state = run(arch, obj, mutant)
+                state = attempt(lambda mutant=mutant: run(arch, obj, mutant))
                 table.append((arch, '-', mutant.killer,
                               'passes' if state == 'SURVIVES' else f'FAILS: {state}'))
         for mutant in these:
             with Step(f'{arch}: {mutant.name}'):
                 try:
                     mutant.apply()
-                    compile_it(arch, obj, mutant)
-                    state = run(arch, obj, mutant)
+                    state = attempt(lambda mutant=mutant: compile_it(arch, obj, mutant) or
+                                    run(arch, obj, mutant))
                 finally:
                     tree.apply()
             table.append((arch, mutant.name, mutant.killer, state))
     print()
     for arch, name, killer, state in table:
         print(f'{arch:7} {name:28} {killer:42} {state}')
-    bad = sum(state not in ('killed', 'passes') for *_, state in table)
+    bad = sum(state not in (*KILLED, 'passes') for *_, state in table)
     print(f'{len(table) - bad} passed, {bad} failed, 0 skipped')
     sys.exit(1 if bad else 0)
 

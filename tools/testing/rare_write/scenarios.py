@@ -187,6 +187,10 @@ def expected(table, name):
 # For PCID: a register dump from inside a window has CR4.PCIDE set and a PCID in CR3.
 PCID = {'cpu.pcid-in-window': r'(?s)inside a window\n(?:(?!CR3: ).)*'
         r'CR3: [0-9a-f]{13}(?!000)[0-9a-f]{3} CR4: [0-9a-f]{11}[2367abef][0-9a-f]{4}\n'}
+SMAP = {'cpu.smap': r'flags\t*: .* smap\b'}
+# What is read for it.
+LOOK_AT = {'x86_64-max-5level': '/proc/cpuinfo', 'x86_64-nosmap': '/proc/cpuinfo',
+           'x86_64-nokaslr': '/proc/iomem'}
 PROOF = {
     'x86_64-bochs-pcid': {**PCID, 'cpu.pti': 'page tables isolation: enabled'},
     'x86_64-bochs-pcid-nopti': {**PCID, 'cpu.nopti': 'page tables isolation: disabled'},
@@ -204,11 +208,17 @@ PROOF = {
     **{name: {
         'kernel.init': r'mem auto-init: stack:all\(zero\), heap alloc:on',
         'kernel.lsm': LSMS,
-        **more} for name, more in (('x86_64-max-5level', {}), ('arm64-max', {
+        **more} for name, more in (('x86_64-max-5level', SMAP), ('arm64-max', {
+            'kernel.kaslr': 'KASLR enabled',
+            'kernel.no-kpti': r'\A(?!(?s:.*)detected: Kernel page table isolation)',
             'kernel.bti': 'CPU features: detected: Branch Target Identification',
             'kernel.pac': 'CPU features: detected: Address authentication',
             'kernel.pan': 'CPU features: detected: Privileged Access Never',
             'kernel.e0pd': 'CPU features: detected: E0PD'}))},
+    'x86_64-nosmap': {'cpu.no-smap': r'flags\t*: (?!.* smap\b).* smep\b'},
+    # Where a kernel is that nobody moved.
+    'x86_64-nokaslr': {'kernel.no-kaslr': r'\b0*1000000-[0-9a-f]+ : Kernel code'},
+    'arm64-nokaslr': {'kernel.no-kaslr': 'KASLR disabled on command line'},
     'x86_64-qemu64-pti': {'cpu.pti': 'page tables isolation: enabled'},
     'arm64-max-kpti': {'kernel.kpti': 'CPU features: detected: Kernel page table isolation'},
     'arm64-cortex-a57': {'kernel.sw-pan': r'emulated: Privileged Access Never \(PAN\) using TTBR0'},
@@ -312,7 +322,7 @@ def plan(name):
                 'rmmod rare_write_kunit '], ['rare_write_kunit']
     if name in AUDITS:
         return attacks(name), ['rare_write_attack', 'rare_write_howto']
-    steps = []
+    steps = [f'cat {LOOK_AT[name]} '] if name in LOOK_AT else []
     if config == 'lifecycle':
         # The last of them are not up yet; and then all have seen a night.
         steps += [f'exec /bin/rare_write_starve {cpu}' for cpu in range(2, smp)]

@@ -17,6 +17,7 @@ import concurrent.futures
 import contextlib
 import functools
 import hashlib
+import inspect
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ import time
 
 import build
 import check_configs
+import console
 import series
 import tree
 import vm
@@ -120,6 +122,12 @@ def text(arch, path):
         return file.read()
 
 
+def selects(arch):
+    """Does this tree have the feature for the architecture?"""
+    return 'select HAVE_ARCH_RARE_WRITE' in text(
+        arch, f'arch/{ARCHES[arch]["source"]}/Kconfig')
+
+
 def may_lack(arch, want):
     """The symbols that this tree cannot have yet: not written, or without architecture."""
     kconfigs = ''.join(text(arch, path)
@@ -127,8 +135,7 @@ def may_lack(arch, want):
     ours = {symbol for symbol, value in want.items() if '_RARE_' in symbol and value != 'n'}
     lacks = {symbol for symbol in ours
              if not re.search(rf'^config {symbol.removeprefix("CONFIG_")}$', kconfigs, re.M)}
-    folder = {'x86_64': 'x86'}.get(arch, arch)
-    if 'select HAVE_ARCH_RARE_WRITE' not in text(arch, f'arch/{folder}/Kconfig'):
+    if not selects(arch):
         lacks |= ours & {'CONFIG_RARE_WRITE', 'CONFIG_RARE_WRITE_DEBUG', 'CONFIG_RARE_WRITE_AUDIT'}
     return lacks
 
@@ -155,10 +162,22 @@ def build_one(arch, name, _):
                f'{arch} {name}: the build', env=build.environment())
     # For init, and not from the other tree: these objects belong to this one.
     build.user_headers(arch, obj, source(arch))
-    run = vm.boot(arch, obj, f'series-{arch}', ['cat /proc/version ', 'restart '], {})
+    # From the patch with the tests on there is something to load.
+    tests = build.module(obj, 'rare_write_kunit')
+    run = vm.boot(arch, obj, f'series-{arch}',
+                  ['cat /proc/version ', *(['insmod /lib/rare_write_kunit.ko '] if tests else []),
+                   'restart '], {'/lib/rare_write_kunit.ko': tests} if tests else {},
+                  append='kunit.filter_glob=rare_write')
     if STOPPED.is_set():
         sys.exit(1)
-    if problems := run.problems():
+    problems = run.problems()
+    if selects(arch) and 'rare_write: temporary alias protects' not in run.text:
+        problems.append('it does not say that it protects')
+    cases = console.results(run.text)
+    problems += [f'{case}: {state}' for case, state in cases.items() if state != 'ok']
+    if tests and not cases:
+        problems.append('no test ran')
+    if problems:
         die(f'{arch} {name} does not boot: {problems[0]} (console: {os.path.relpath(run.log)})')
 
 
@@ -203,7 +222,8 @@ def built():
 def build_each(arch, names, commits):
     """Build each patch for this architecture, unless the same was built before."""
     done = built()
-    ways = [(way, digest(build.asked(build.wanted(build.fragments(arch, config)))))
+    ways = [(way, digest(inspect.getsource(way) +
+                         build.asked(build.wanted(build.fragments(arch, config)))))
             for way, config in ((build_one, CONFIG), (compile_one, ALL))]
     for name, commit in zip(names, commits):
         start = time.monotonic()

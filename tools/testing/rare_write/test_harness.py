@@ -411,8 +411,9 @@ def kills(_):
     for name, state, text, how in (
             ('kills', 'killed', ktap.format('not ok'), {'timed_out': True}),
             ('survives', 'SURVIVES', ktap.format('ok'), {}),
-            ('dies', 'killed', '# Subtest: hunt\nKernel panic - not syncing: it\n', {}),
-            ('warns', 'killed', ktap.format('ok') + 'WARNING: it\n', {}),
+            ('dies', 'killed, by console', '# Subtest: hunt\nKernel panic - not syncing: it\n', {}),
+            ('warns', 'killed, by console', ktap.format('ok') + 'WARNING: it\n', {}),
+            ('warned', 'SURVIVES', 'WARNING: it\n' + ktap.format('ok'), {}),
             ('hangs', 'timed out', '# Subtest: hunt\n', {'timed_out': True}),
             ('stalls', 'the machine failed',
              ktap.format('ok') + 'rcu: INFO: rcu_preempt self-detected stall on CPU\n', {}),
@@ -494,11 +495,13 @@ def table(toy):
     """The table of conditions: (name, did it go as it should)."""
     path = os.path.join(toy.folder, 'conditions.csv')
 
-    def cells(results, version='6.12.7'):
-        """The line of one scenario, after one more run."""
+    def cells(results, version='6.12.7', deputies=2):
+        """The line of one scenario, after one more run; there are so many cases."""
         with mock.patch.object(conditions, 'TABLE', path), \
                 mock.patch.object(conditions, 'KERNEL', KERNELS[0]), \
                 mock.patch.object(conditions, 'tools', lambda: ('tool',)), \
+                mock.patch.object(conditions, 'expected',
+                                  lambda *_: {'rare_write': 2, 'deputy': deputies}), \
                 mock.patch.object(conditions.tree, 'look', lambda _: (version, None)):
             conditions.write_table(results)
         with open(path) as file:
@@ -512,6 +515,8 @@ def table(toy):
     yield 'stays', cells({'x86_64-off': {}}) == line
     yield 'attacks', ',2 passed,' in cells({'x86_64-max-5level-attack': {'deputy.a': 'ok',
                                                                          'deputy.b': 'ok'}})
+    line = cells({}, deputies=3)
+    yield 'more-cases', line.count('not run yet') == 1 and '1 skipped: so' in line
     yield 'other-kernel', cells({}, '6.12.8').count('not run yet') == 7
 
 
@@ -773,7 +778,7 @@ int f(int a)
     for name, stores, good in (('once', ['movl'], True), ('not', [], False),
                                ('twice', ['movw', 'movw'], False), ('more', ['movq'], False)):
         body = [entry, *([store, '%ebx, (%rdx)', None] for store in stores), clear, after]
-        yield f'whole-{name}', check_readers.whole('x86_64', body, 4) == good
+        yield f'whole-{name}', check_readers.whole('x86_64', body, 'writes', 4) == good
 
     pages = ['Documentation/security/rare-write.rst', 'include/linux/rare_write.h']
     for name, line, ours in (

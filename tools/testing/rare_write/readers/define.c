@@ -33,6 +33,12 @@ void writes_##type(type val);						\
 noinline void writes_##type(type val)					\
 {									\
 	rare_write(extern_##type, val);					\
+}									\
+									\
+void releases_##type(type val);						\
+noinline void releases_##type(type val)					\
+{									\
+	rare_write_release(extern_##type, val);				\
 }
 
 #ifndef READERS_CONST_ONLY
