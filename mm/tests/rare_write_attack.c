@@ -285,36 +285,39 @@ static void with_clear_bit(unsigned long dst, size_t len)
 static RARE_LIST_HEAD(list);
 static RARE_LIST_HEAD(spare);
 static __wr_rare_type struct hlist_head hlist __wr_rare;
+static __wr_rare_type struct hlist_node hlinked __wr_rare, hspare __wr_rare;
 
-static void with_list_add(unsigned long dst, size_t len)
-{
-	rare_list_add((__wr_rare_type struct list_head *)dst, &list);
+/* A helper of lists that takes what is at the destination for a node, or for a head. */
+#define WITH_NODE(name, type, op)					\
+static void with_##name(unsigned long dst, size_t len)			\
+{									\
+	__wr_rare_type struct type *node = (__wr_rare_type struct type *)dst; \
+									\
+	op;								\
 }
 
-static void with_list_del(unsigned long dst, size_t len)
-{
-	rare_list_del((__wr_rare_type struct list_head *)dst);
-}
-
-static void with_list_replace(unsigned long dst, size_t len)
-{
-	rare_list_replace((__wr_rare_type struct list_head *)dst, &spare);
-}
-
-static void with_list_splice(unsigned long dst, size_t len)
-{
-	rare_list_splice((__wr_rare_type struct list_head *)dst, &list);
-}
-
-static void with_hlist_add_head(unsigned long dst, size_t len)
-{
-	rare_hlist_add_head((__wr_rare_type struct hlist_node *)dst, &hlist);
-}
-
-static void with_hlist_del(unsigned long dst, size_t len)
-{
-	rare_hlist_del((__wr_rare_type struct hlist_node *)dst);
-}
+WITH_NODE(list_init, list_head, rare_list_init(node))
+WITH_NODE(list_add, list_head, rare_list_add(node, &list))
+WITH_NODE(list_add_tail, list_head, rare_list_add_tail(node, &list))
+WITH_NODE(list_add_to, list_head, rare_list_add(&spare, node))
+WITH_NODE(list_del, list_head, rare_list_del(node))
+WITH_NODE(list_del_init, list_head, rare_list_del_init(node))
+WITH_NODE(list_del_rcu, list_head, rare_list_del_rcu(node))
+WITH_NODE(list_replace, list_head, rare_list_replace(node, &spare))
+WITH_NODE(list_replace_rcu, list_head, rare_list_replace_rcu(node, &spare))
+WITH_NODE(list_splice, list_head, rare_list_splice(node, &list))
+WITH_NODE(list_splice_tail, list_head, rare_list_splice_tail(node, &list))
+WITH_NODE(list_splice_init, list_head, rare_list_splice_init(node, &list))
+WITH_NODE(list_splice_tail_init, list_head, rare_list_splice_tail_init(node, &list))
+WITH_NODE(hlist_add_head, hlist_node, rare_hlist_add_head(node, &hlist))
+WITH_NODE(hlist_add_before, hlist_node, rare_hlist_add_before(node, &hlinked))
+WITH_NODE(hlist_add_behind, hlist_node, rare_hlist_add_behind(node, &hlinked))
+WITH_NODE(hlist_add_tail_rcu, hlist_node, rare_hlist_add_tail_rcu(node, &hlist))
+WITH_NODE(hlist_del, hlist_node, rare_hlist_del(node))
+WITH_NODE(hlist_del_init, hlist_node, rare_hlist_del_init(node))
+WITH_NODE(hlist_del_rcu, hlist_node, rare_hlist_del_rcu(node))
+WITH_NODE(hlist_del_init_rcu, hlist_node, rare_hlist_del_init_rcu(node))
+WITH_NODE(hlist_replace_rcu, hlist_node, rare_hlist_replace_rcu(node, &hspare))
 
 struct call {
 	const char *name;
@@ -341,12 +344,28 @@ static const struct call calls[] = {
 	{ "fetch_and", with_fetch_and },
 	{ "set_bit", with_set_bit },
 	{ "clear_bit", with_clear_bit },
+	{ "list_init", with_list_init },
 	{ "list_add", with_list_add, .node = true },
+	{ "list_add_tail", with_list_add_tail, .node = true },
+	{ "list_add_to", with_list_add_to, .node = true },
 	{ "list_del", with_list_del, .node = true },
+	{ "list_del_init", with_list_del_init, .node = true },
+	{ "list_del_rcu", with_list_del_rcu, .node = true },
 	{ "list_replace", with_list_replace, .node = true },
+	{ "list_replace_rcu", with_list_replace_rcu, .node = true },
 	{ "list_splice", with_list_splice, .node = true },
+	{ "list_splice_tail", with_list_splice_tail, .node = true },
+	{ "list_splice_init", with_list_splice_init, .node = true },
+	{ "list_splice_tail_init", with_list_splice_tail_init, .node = true },
 	{ "hlist_add_head", with_hlist_add_head, .node = true },
+	{ "hlist_add_before", with_hlist_add_before, .node = true },
+	{ "hlist_add_behind", with_hlist_add_behind, .node = true },
+	{ "hlist_add_tail_rcu", with_hlist_add_tail_rcu, .node = true },
 	{ "hlist_del", with_hlist_del, .node = true },
+	{ "hlist_del_init", with_hlist_del_init, .node = true },
+	{ "hlist_del_rcu", with_hlist_del_rcu, .node = true },
+	{ "hlist_del_init_rcu", with_hlist_del_init_rcu, .node = true },
+	{ "hlist_replace_rcu", with_hlist_replace_rcu, .node = true },
 };
 
 static const u64 rodata[2] = { 0x5678, 0x9abc };
@@ -470,6 +489,9 @@ static void deputy(struct kunit *test)
 	heap = kunit_kzalloc(test, sizeof(junk), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, heap);
 	stack = on_stack;
+	/* What to add before and behind. */
+	if (!hlinked.pprev)
+		rare_hlist_add_head(&hlinked, &hlist);
 	snprintf(name, sizeof(name), "%s_to_%s", call->name, target->name);
 
 	watch = target->address();

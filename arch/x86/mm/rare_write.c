@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The private page tables behind rare_write() on x86-64. The window itself is
- * inline, in <asm/rare_write.h>, which also says why this is safe.
+ * inline, in <asm/rare_write_alias.h>, which also says why this is safe.
  */
 #include <linux/efi.h>
 #include <linux/mm.h>

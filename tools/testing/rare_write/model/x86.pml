@@ -13,7 +13,7 @@
  * upper entry that they all have. Everything that a step may do or not do is a
  * free choice of the model checker, so what holds here holds for any timing.
  *
- * The window is arch/x86/include/asm/rare_write.h, one step per instruction
+ * The window is arch/x86/include/asm/rare_write_alias.h, one step per instruction
  * that touches the tables, the TLB or CR3. The default is the current PCID with
  * the no-flush bit; -DPRIVATE_PCID is a PCID of the window's own. Each of the
  * other -D takes one thing away or does it wrongly; ../model.py has the list and
