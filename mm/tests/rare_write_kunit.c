@@ -1519,15 +1519,13 @@ static atomic64_t left[4];
 /* Is there, in one of the sizes, what none of them had? */
 static bool is_nobodys(void)
 {
-	u64 c64 = vswap.c64;
-	u32 c32 = vswap.c32;
-	u16 c16 = vswap.c16;
-	u8 c8 = vswap.c8;
+	u64 c64 = vswap.c64, first64 = EXCHANGED;
+	u32 c32 = vswap.c32, first32 = first64;
+	u16 c16 = vswap.c16, first16 = first64;
+	u8 c8 = vswap.c8, first8 = first64;
 
-	return (c64 && c64 - EXCHANGED >= nr_cpu_ids) ||
-	       (c32 && c32 - (u32)EXCHANGED >= nr_cpu_ids) ||
-	       (c16 && c16 - (u16)EXCHANGED >= nr_cpu_ids) ||
-	       (c8 && c8 - (u8)EXCHANGED >= nr_cpu_ids);
+	return (c64 && c64 - first64 >= nr_cpu_ids) || (c32 && c32 - first32 >= nr_cpu_ids) ||
+	       (c16 && c16 - first16 >= nr_cpu_ids) || (c8 && c8 - first8 >= nr_cpu_ids);
 }
 
 static int exchanger(void *done)
