@@ -1520,9 +1520,9 @@ static atomic64_t left[4];
 static bool is_nobodys(void)
 {
 	u64 c64 = vswap.c64, first64 = EXCHANGED;
-	u32 c32 = vswap.c32, first32 = first64;
-	u16 c16 = vswap.c16, first16 = first64;
-	u8 c8 = vswap.c8, first8 = first64;
+	u32 c32 = vswap.c32, first32 = 0x10101010;
+	u16 c16 = vswap.c16, first16 = 0x1010;
+	u8 c8 = vswap.c8, first8 = 0x10;
 
 	return (c64 && c64 - first64 >= nr_cpu_ids) || (c32 && c32 - first32 >= nr_cpu_ids) ||
 	       (c16 && c16 - first16 >= nr_cpu_ids) || (c8 && c8 - first8 >= nr_cpu_ids);

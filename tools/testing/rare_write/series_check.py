@@ -163,7 +163,8 @@ def build_one(arch, name, _):
     # For init, and not from the other tree: these objects belong to this one.
     build.user_headers(arch, obj, source(arch))
     # From the patch with the tests on there is something to load.
-    tests = build.module(obj, 'rare_write_kunit')
+    tests = (os.path.isfile(os.path.join(source(arch), 'mm/tests/rare_write_kunit.c')) and
+             build.module(obj, 'rare_write_kunit'))
     run = vm.boot(arch, obj, f'series-{arch}',
                   ['cat /proc/version ', *(['insmod /lib/rare_write_kunit.ko '] if tests else []),
                    'restart '], {'/lib/rare_write_kunit.ko': tests} if tests else {},
