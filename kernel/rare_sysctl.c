@@ -59,8 +59,12 @@ static void rare_sysctl_check_data(const struct ctl_table *table)
 static __always_inline __wr_rare_type void *
 rare_sysctl_target(const struct ctl_table *table, size_t offset, size_t len)
 {
-	unsigned long first = __rare_addr(table), last = first + sizeof(*table) - 1;
+	unsigned long first, last;
 
+	/* The compiler must not know of it what was found out when interrupts were on. */
+	OPTIMIZER_HIDE_VAR(table);
+	first = __rare_addr(table);
+	last = first + sizeof(*table) - 1;
 	if (!rare_sysctl_is_fixed(first) || !rare_sysctl_is_fixed(last))
 		rare_sysctl_check_data(table);
 	BUG_ON(offset + len > READ_ONCE(table->maxlen));
