@@ -274,11 +274,12 @@ int rare_write_module_add(struct module *mod)
 	if (!region)
 		return 0;
 	/* struct module may lead elsewhere by now: to a page that somebody made up. */
-	if (region->mod != mod)
+	if (region->mod != mod ||
+	    (static_branch_likely(&rare_write_protected) && !rare_write_report_only &&
+	     !copy_to_kernel_nofault(&region->mod, &mod, sizeof(mod)))) {
+		pr_err("%s has write-rare data that is not sealed\n", mod->name);
 		return -EPERM;
-	if (static_branch_likely(&rare_write_protected) && !rare_write_report_only &&
-	    !copy_to_kernel_nofault(&region->mod, &mod, sizeof(mod)))
-		return -EPERM;
+	}
 
 	/* Who finds the region finds it described. */
 	smp_wmb();

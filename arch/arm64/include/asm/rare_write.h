@@ -205,8 +205,9 @@ __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 
 /*
  * What a window of several writes saved was in memory meanwhile. Who changes it there
- * gets a lower half of his choice, which any mm_struct gives him as well; but the
- * kernel's page tables are in no memory. A window changes just the ASID beside them.
+ * gets a lower half of his choice, as he does by changing an mm_struct. Where the page
+ * tables of the kernel are he must not choose: no mm_struct says that. A window leaves
+ * it in the register, and changes just the ASID beside it.
  */
 static __always_inline struct arch_rare_write
 __arch_rare_write_remembered(struct arch_rare_write saved)
