@@ -15,7 +15,7 @@ import shutil
 import subprocess
 
 import build
-from common import BUILD, HERE, MAIN, captured
+from common import BUILD, HERE, MAIN, captured, object_folder
 
 # What compiles the module: {name: (config, toolchain)}. Only headers are needed, which make
 # check has of these anyway but for the last.
@@ -47,6 +47,11 @@ STEPS = {
               'TTBR0 TTBR1 TTBR0 store DSB.nshst ISB store clear DSB.nshst TLBI.vae1 DSB.nsh '
               'TTBR0 TTBR1 TTBR0 ISB'),
 }
+
+# What writes to where an entry says, and how interrupts go off.
+HANDLERS = ('proc_rare_dostring', 'proc_rare_dobool', 'proc_rare_dointvec', 'proc_rare_douintvec',
+            'proc_rare_dointvec_minmax')
+OFF = {'x86_64': 'cli', 'arm64': 'msr DAIFSet,'}
 
 FUNCTION = re.compile(r'^[0-9a-f]+ <(\w+)>:$')
 RELOCATION = re.compile(r'^\s*[0-9a-f]+:\s+R_\w+\s+(\S+?)(?:[+-]0x[0-9a-f]+)?$')
@@ -155,6 +160,16 @@ def order(arch, body):
     return ' '.join(found[:end] + [kind for kind in found[end:] if kind != 'store'])
 
 
+def asked_last(arch, body):
+    """Is an entry of the kernel looked at once interrupts are off?
+
+    The addresses that it must not have are constants, so that a compiler might ask before, and
+    load the entry from the stack again.
+    """
+    behind = itertools.dropwhile(lambda line: not f'{line[0]} {line[1]}'.startswith(OFF[arch]), body)
+    return '__start_rodata' in [symbol for _, _, symbol in behind]
+
+
 def alike(one, other, names):
     """Are two functions the same, but for the names of their objects? Neither has a branch."""
     first, second = ([(m, symbol if symbol not in names else 'object') for m, _, symbol in
@@ -212,9 +227,22 @@ def compiled(arch, lane, flags=''):
     return binary if status == 0 and os.path.isfile(binary) else None, output
 
 
+def handlers(arch):
+    """Look at the handlers of sysctls; return {case: 'ok' or 'failed...'}."""
+    config, toolchain = LANES['clang']
+    obj, path = object_folder(arch, config, toolchain), 'kernel/rare_sysctl.o'
+    status, output = captured([*build.make_args(arch, toolchain, obj), path],
+                              env=build.environment())
+    if status:
+        return {'clang.asked_last': f'failed: {output[-300:]}'}
+    bodies = functions(os.path.join(obj, path))
+    early = [name for name in HANDLERS if not asked_last(arch, bodies.get(name, []))]
+    return {'clang.asked_last': f'failed: {" ".join(early)}' if early else 'ok'}
+
+
 def run(arch):
     """Return {case: 'ok' or 'failed...'} for all lanes."""
-    cases = {}
+    cases = handlers(arch)
     for lane in LANES:
         binary, output = compiled(arch, lane)
         cases[f'{lane}.builds'] = 'ok' if binary else f'failed: {output[-300:]}'

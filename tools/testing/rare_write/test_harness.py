@@ -773,6 +773,10 @@ int f(int a)
         one * 2, [['mov', '%rdi,0x0(%rip)', 'c']], [['lock', '', 'a']]))
     yield 'alike-empty', not check_readers.alike([], [], objects)
 
+    loads = [['movq', '0x10(%rsp), %r12', None], ['cmpq', '$0x0, %r12', '__start_rodata']]
+    yield 'asked-last', check_readers.asked_last('x86_64', [['cli', '', None], *loads])
+    yield 'asked-early', not check_readers.asked_last('x86_64', [*loads, ['cli', '', None]])
+
     entry, clear, after = (['movq', '%r14, (%rcx)', None], ['movq', '$0x0, (%rcx)', None],
                            ['movb', '%al, (%rdx)', None])
     for name, stores, good in (('once', ['movl'], True), ('not', [], False),
