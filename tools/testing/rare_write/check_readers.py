@@ -227,22 +227,32 @@ def compiled(arch, lane, flags=''):
     return binary if status == 0 and os.path.isfile(binary) else None, output
 
 
-def handlers(arch):
-    """Look at the handlers of sysctls; return {case: 'ok' or 'failed...'}."""
+def loads(body, where):
+    """How often does a function refer to what is write-rare?"""
+    return sum(where.get(symbol) == SECTION for _, _, symbol in body)
+
+
+def kernel(arch):
+    """Look at functions of the kernel; return {case: 'ok' or 'failed...'}."""
     config, toolchain = LANES['clang']
-    obj, path = object_folder(arch, config, toolchain), 'kernel/rare_sysctl.o'
-    status, output = captured([*build.make_args(arch, toolchain, obj), path],
+    obj, paths = object_folder(arch, config, toolchain), ('kernel/rare_sysctl.o', 'kernel/umh.o')
+    status, output = captured([*build.make_args(arch, toolchain, obj), *paths],
                               env=build.environment())
     if status:
-        return {'clang.asked_last': f'failed: {output[-300:]}'}
-    bodies = functions(os.path.join(obj, path))
+        return {'clang.kernel': f'failed: {output[-300:]}'}
+    sysctl, umh = (os.path.join(obj, path) for path in paths)
+    bodies = functions(sysctl)
     early = [name for name in HANDLERS if not asked_last(arch, bodies.get(name, []))]
-    return {'clang.asked_last': f'failed: {" ".join(early)}' if early else 'ok'}
+    # It passes two structs by value, of which clang uses the initial value.
+    body = functions(umh).get('call_usermodehelper_exec_async', [])
+    return {'clang.asked_last': f'failed: {" ".join(early)}' if early else 'ok',
+            'clang.reads_capabilities': 'ok' if loads(body, sections(umh)) >= 2 else
+                                        'failed: not from memory'}
 
 
 def run(arch):
     """Return {case: 'ok' or 'failed...'} for all lanes."""
-    cases = handlers(arch)
+    cases = kernel(arch)
     for lane in LANES:
         binary, output = compiled(arch, lane)
         cases[f'{lane}.builds'] = 'ok' if binary else f'failed: {output[-300:]}'
