@@ -774,8 +774,8 @@ int f(int a)
     yield 'alike-empty', not check_readers.alike([], [], objects)
 
     loads = [['movq', '0x10(%rsp), %r12', None], ['cmpq', '$0x0, %r12', '__start_rodata']]
-    yield 'asked-last', check_readers.asked_last('x86_64', [['cli', '', None], *loads])
-    yield 'asked-early', not check_readers.asked_last('x86_64', [*loads, ['cli', '', None]])
+    yield 'asked-last', check_readers.asked_last([['cli', '', None], *loads])
+    yield 'asked-early', not check_readers.asked_last([*loads, ['cli', '', None]])
 
     entry, clear, after = (['movq', '%r14, (%rcx)', None], ['movq', '$0x0, (%rcx)', None],
                            ['movb', '%al, (%rdx)', None])
