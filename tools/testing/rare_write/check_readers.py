@@ -27,10 +27,9 @@ READERS = [f'{where}_{kind}' for where in ('reads_static', 'reads_extern_here',
 CONTROLS = [f'folds_const_{kind}' for kind in KINDS]
 # Bytes in one store, which is as here, or on arm64 for what publishes as there. A single byte
 # cannot come in parts.
-SIZES = {'u16': 2, 'u32': 4, 'u64': 8}
-STORES = {'x86_64': {'writes': ('movw ', 'movl ', 'movq '), 'releases': ('movw ', 'movl ', 'movq ')},
-          'arm64': {'writes': ('strh w', 'str w', 'str x'),
-                    'releases': ('stlrh w', 'stlr w', 'stlr x')}}
+SIZES = ('u16', 'u32', 'u64')
+PLAIN = {'x86_64': ('movw ', 'movl ', 'movq '), 'arm64': ('strh w', 'str w', 'str x')}
+STORES = {'writes': PLAIN, 'releases': {**PLAIN, 'arm64': ('stlrh w', 'stlr w', 'stlr x')}}
 SECTION = '.data..rare_write'
 LOADED, ADDRESS = 'loaded from', 'the address of'
 
@@ -147,7 +146,7 @@ def whole(arch, body, how, size):
     """
     stores = [line for kind, line in itertools.takewhile(
         lambda step: step[0] != 'clear', steps(arch, body)) if kind == 'store']
-    want = (STORES[arch]['writes'][2], STORES[arch][how][list(SIZES.values()).index(size)])
+    want = (PLAIN[arch][-1], STORES[how][arch][SIZES.index(size)])
     return len(stores) == 2 and all(map(str.startswith, stores, want))
 
 
@@ -194,14 +193,14 @@ def judge(arch, binary, lane):
         cases[f'{lane}.{name}'] = 'ok' if good else (
             f'failed: returns what is {" ".join(found) if found else "a constant"}')
     for how, case in (('writes', 'writes_whole'), ('releases', 'releases')):
-        torn = [kind for kind, size in SIZES.items()
-                if not whole(arch, bodies.get(f'{how}_{kind}', []), how, size)]
+        torn = [size for size in SIZES
+                if not whole(arch, bodies.get(f'{how}_{size}', []), how, size)]
         cases[f'{lane}.{case}'] = f'failed: not one such store: {" ".join(torn)}' if torn else 'ok'
     plain = alike(bodies.get('off_is_plain', []), bodies.get('plain', []),
                   ('off_object', 'plain_object'))
     cases[f'{lane}.off_is_plain'] = 'ok' if plain else 'failed: not the same instructions'
     found = {name: order(arch, bodies.get(name, []))
-             for kind in SIZES for name in (f'writes_{kind}', f'releases_{kind}')}
+             for size in SIZES for name in (f'writes_{size}', f'releases_{size}')}
     wrong = [f'{name}: {what}' for name, what in found.items() if what != STEPS[arch][1]]
     cases[f'{lane}.window_order'] = f'failed: {"; ".join(wrong)}' if wrong else 'ok'
     return cases

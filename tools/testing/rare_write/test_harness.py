@@ -782,7 +782,7 @@ int f(int a)
     for name, stores, good in (('once', ['movl'], True), ('not', [], False),
                                ('twice', ['movw', 'movw'], False), ('more', ['movq'], False)):
         body = [entry, *([store, '%ebx, (%rdx)', None] for store in stores), clear, after]
-        yield f'whole-{name}', check_readers.whole('x86_64', body, 'writes', 4) == good
+        yield f'whole-{name}', check_readers.whole('x86_64', body, 'writes', 'u32') == good
 
     pages = ['Documentation/security/rare-write.rst', 'include/linux/rare_write.h']
     for name, line, ours in (
