@@ -41,12 +41,12 @@
  * have them as well, and so have the hlist forms, which list.h leaves unchecked.
  *
  * Context: as rare_write(). The operations exclude each other no more than those
- * of list.h do: take the lock of the list. Readers under RCU may be in it: a node
- * is complete before it can be found. An entry that was removed must not be added
- * again before a grace period has passed.
+ * of list.h do: take the lock of the list. Where readers under RCU may be in it, the
+ * names with _rcu are to be used: a node is complete before it can be found. An entry
+ * that was removed must not be added again before a grace period has passed.
  *
  * Everything is inlined, see rare_write.h. Without CONFIG_RARE_WRITE these are the
- * functions of list.h and rculist.h.
+ * functions of list.h and rculist.h, and those without _rcu order nothing for readers.
  */
 #ifndef _LINUX_RARE_LIST_H
 #define _LINUX_RARE_LIST_H
@@ -323,7 +323,7 @@ __rare_list_splice(__wr_rare_type struct list_head *list, __wr_rare_type struct 
  * @list: the head of the one, which nobody may be reading; it keeps its pointers
  * @head: the head of the other, or the entry to put them after
  *
- * As list_splice(), and as list_splice_rcu(): @head may have readers.
+ * As list_splice(), and as list_splice_rcu().
  *
  * Context: as rare_write(), under the locks of both lists.
  */
@@ -340,7 +340,7 @@ rare_list_splice(__wr_rare_type struct list_head *list, __wr_rare_type struct li
  * @list: the head of the one, which nobody may be reading; it keeps its pointers
  * @head: the head of the other, or the entry to put them before
  *
- * As list_splice_tail(); @head may have readers under RCU.
+ * As list_splice_tail(); @head may have no readers.
  *
  * Context: as rare_write(), under the locks of both lists.
  */
@@ -357,7 +357,7 @@ rare_list_splice_tail(__wr_rare_type struct list_head *list, __wr_rare_type stru
  * @list: the head of the one, which nobody may be reading
  * @head: the head of the other, or the entry to put them after
  *
- * As list_splice_init(); @head may have readers under RCU.
+ * As list_splice_init(); @head may have no readers.
  *
  * Context: as rare_write(), under the locks of both lists.
  */
@@ -374,7 +374,7 @@ rare_list_splice_init(__wr_rare_type struct list_head *list, __wr_rare_type stru
  * @list: the head of the one, which nobody may be reading
  * @head: the head of the other, or the entry to put them before
  *
- * As list_splice_tail_init(); @head may have readers under RCU.
+ * As list_splice_tail_init(); @head may have no readers.
  *
  * Context: as rare_write(), under the locks of both lists.
  */

@@ -363,7 +363,8 @@ static void change_lists(u64 *key)
 	}
 	for (int i = TRAP - 8; i < TRAP - 4; i++)
 		rare_list_add_rcu(&rare.item[i].list, &rare.head[1]);
-	rare_list_splice_init(&rare.head[1], &rare.head[0]);
+	rare_list_splice_rcu(&rare.head[1], &rare.head[0]);
+	rare_list_init(&rare.head[1]);
 	for (int i = TRAP - 4; i < TRAP; i++) {
 		rare_list_replace_rcu(&rare.item[i - 4].list, &rare.item[i].list);
 		rare_hlist_add_tail_rcu(&rare.item[i - 4].node, &rare.hhead[0]);
