@@ -41,6 +41,7 @@ help:
 	@echo '             [DOCS=1]              and put the result into the documentation'
 	@echo '  make kselftest [ARCH=...] [DOCS=1]'
 	@echo "                                   the kernel's own selftests of what is write-rare, and not"
+	@echo '                                   (of 6.12)'
 	@echo '  make bench [ARCH=...] [ACCEL=tcg|kvm]  what it costs, next to other ways to write'
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
 	@echo '             [RESULTS=file]        show what the module measured on another machine'
@@ -49,7 +50,8 @@ help:
 	@echo '                                   boot, system calls, fork, exec, sockets of two kernels'
 	@echo '  make kernel ARCH=... [CONFIG=test|hardened|prod|off|...] [TOOLCHAIN=clang|gcc]'
 	@echo '  make deb ARCH=... [BASE=file]    Debian packages: its cloud configuration, or another, and ours'
-	@echo '  make deb-boot ARCH=... [BASE=file]'
+	@echo '                                   (KERNEL=7.3: only with BASE=)'
+	@echo '  make deb-boot ARCH=... [BASE=file] [DOCS=1]'
 	@echo '                                   and boot them, with Debian 12, to a login'
 	@echo '  make run ARCH=... MODULE=a.ko[,b.ko] [APPEND=...] [CPU=...] [SMP=...] [ACCEL=tcg|kvm]'
 	@echo '                                   boot the test kernel and load modules'

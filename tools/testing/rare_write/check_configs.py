@@ -2,8 +2,10 @@
 """Our files in other configurations than those that boot: with nothing, with everything, random.
 
 Of each configuration only those objects are compiled, with W=1, that are made of a C file
-which the series adds or touches, and each of our headers on its own.
+which the series adds or touches, or which names what becomes write-rare, and each of our
+headers on its own.
 """
+import functools
 import glob
 import os
 import re
@@ -135,6 +137,29 @@ def objects():
             if path.endswith('.c')}
 
 
+@functools.cache
+def declared():
+    """The write-rare objects that a header declares: other files than theirs can name them."""
+    names = set()
+    for path in tree.listed('overlay.list') | tree.listed('patched.list'):
+        if path.endswith('.h') and not path.startswith('tools/'):
+            with open(os.path.join(SRC, path)) as file:
+                names.update(re.findall(
+                    r'^extern\b[^;]*__wr_rare_type\b[^;]*?(\w+)(?:\[[^;\]]*\])*;', file.read(), re.M))
+    return names
+
+
+@functools.cache
+def users():
+    """The C files of the kernel that name one of these, and are no file that we touch."""
+    found = subprocess.check_output(
+        ['grep', '-rlwE', '--include=*.c', '|'.join(declared()), *(
+            f'arch/{facts["source"]}' for facts in ARCHES.values()), 'block', 'crypto', 'drivers',
+         'fs', 'init', 'io_uring', 'ipc', 'kernel', 'lib', 'mm', 'net', 'security'],
+        cwd=SRC, text=True).split()
+    return set(found) - tree.listed('overlay.list') - tree.listed('patched.list')
+
+
 def headers(folder):
     """Write C files with each of our headers alone, also switched off; return the objects."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -172,6 +197,7 @@ def compiled(arch, obj, config):
     wanted = enabled(arch, obj, objects())
     if len(wanted) < config.least:
         return f'failed: it has {len(wanted)} of our objects, and should have {config.least}'
+    wanted += enabled(arch, obj, {f'{path[:-2]}.o' for path in users()})
     folder = os.path.join(obj, 'rare_headers')
     for where, more, names in ((obj, (), wanted), (folder, (f'M={folder}',), headers(folder))):
         state = judge(*compiled_anew([*args, *more], where, names),

@@ -85,13 +85,16 @@ def series_remarks(topic, path, known):
                        output, re.M)
     if bool(status) != bool(found):
         return [('NO_RESULT', output.strip()[:200] or f'status {status}')]
+    # What it said about a patch for the kernel does not tell about which file.
     allowed = collections.Counter(
-        kind for member in [*topic.files, *topic.patches]
-        for kind, _ in known[member])
+        (member if member in topic.files else None, kind)
+        for member in [*topic.files, *topic.patches] for kind, _ in known[member])
     new = []
     for kind, text, file in found:
-        if file and allowed[kind]:
-            allowed[kind] -= 1
+        for known_as in ((file, kind), (None, kind)):
+            if file and allowed[known_as]:
+                allowed[known_as] -= 1
+                break
         else:
             new.append((kind, f'{file}: {text[:60]}'))
     return new

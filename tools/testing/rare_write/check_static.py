@@ -19,6 +19,7 @@ import check_configs
 import tree
 from common import ARCHES, BUILD, KERNEL, KERNELS, SRC, TOOLCHAINS, TOP, captured, die
 
+ADMIN = 'Documentation/security/rare-write-admin.rst'
 COCCI = 'scripts/coccinelle/misc/rare_write.cocci'
 LIGHT = 'include/linux/rare_write_types.h'
 SELFTESTS = 'tools/testing/selftests/rare_write'
@@ -60,6 +61,17 @@ def tool(argv, pattern, kind, top, good=(0,)):
 
 def spelling(files, top=TOP):
     return tool(['codespell', *files], r'^(?:\./)?(\S+?):(\d+): (.*)', 'SPELLING', top)
+
+
+def spelling_of_patches(patches, top=TOP):
+    """What these add to files of the kernel, line by line where it is in the patch."""
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+        for path in patches:
+            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+            with open(os.path.join(folder, path), 'w') as file:
+                file.writelines(line if re.match(r'\+(?!\+\+ )', line) else '\n'
+                                for line in read(os.path.join(top, path)).splitlines(True))
+        return spelling(patches, folder)
 
 
 def shell(files, top=TOP):
@@ -110,15 +122,25 @@ def options(files, top=TOP):
     return collect(found)
 
 
-def coccinelle(files, top=TOP):
-    """Plain stores to write-rare data."""
+def coccinelle(files, top=TOP, names=()):
+    """Plain stores to write-rare data: a file's own, and what has one of these names.
+
+    The rule wants to see a definition. Where the file has none it gets one, at its end.
+    """
     remarks, rule = {}, os.path.join(TOP, COCCI)
-    for path in files:
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
         # One at a time: of several together it knows the objects of one in the others.
-        if path.endswith(('.c', '.h')) and re.search(r'__wr_rare\b', read(os.path.join(top, path))):
-            remarks.update(tool(['spatch', '--very-quiet', '--no-includes', '-D', 'report',
-                                 '--sp-file', rule, path],
-                                r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', top))
+        for path in files:
+            text = read(os.path.join(top, path)) if path.endswith(('.c', '.h')) else ''
+            more = [f'int {name} __wr_rare;\n' for name in sorted(names)
+                    if re.search(rf'\b{name}\b', text)]
+            if more or re.search(r'__wr_rare\b', text):
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                with open(os.path.join(folder, path), 'w') as file:
+                    file.writelines([text, *more])
+                remarks.update(tool(['spatch', '--very-quiet', '--no-includes', '-D', 'report',
+                                     '--sp-file', rule, path],
+                                    r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', folder))
     return remarks
 
 
@@ -185,6 +207,26 @@ def quotes(files, top=SRC, here=TOP):
                 found.append((path, 'QUOTE', text.count('\n', 0, block.start(1)) + 1,
                               'in none of the patches'))
     return collect(found)
+
+
+def listed(patched, top=SRC, page=os.path.join(SRC, ADMIN)):
+    """The administrators' page lists what the kernel makes write-rare, and nothing else.
+
+    What is an entry of a list there goes with its list, and LKDTM has a target of its own.
+    """
+    made = set()
+    for path in patched:
+        if path.endswith('.c') and not path.startswith('drivers/misc/lkdtm/'):
+            found = re.findall(r'\b(\w+)(?:\[\w*\])*\s+__wr_rare\b|\bRARE_LIST_HEAD\((\w+)\)',
+                               read(os.path.join(top, path)))
+            made.update(name for pair in found for name in pair
+                        if name and not re.search(r'_protosw$|_format$|^inetsw6?_array$', name))
+    text = read(page)
+    rows = text.partition('.. csv-table::')[2].partition('\n\n   ')[2].partition('\n\n')[0]
+    said = {name for row in rows.splitlines() for name in re.findall(r'``(\w+)``',
+                                                                    row.split(',')[0])}
+    return collect([(ADMIN, 'LISTED', 0, f'{name}: {"not " * (name in made)}in the table')
+                    for name in sorted(made ^ said)])
 
 
 def symbols(ours, patched, top=SRC):
@@ -285,7 +327,9 @@ def judge_output(runs, ours, patched=(), lines=changed):
             path = path.rpartition(f'{os.path.basename(SRC)}/')[2]
             if path in ours or path in patched and (
                     check_configs.COMPILER.search(text) or int(line) in lines(path)):
-                here.add((path, 'COMPILER', int(line), text))
+                # Sparse does not name the option that asks for a warning.
+                here.add((path, 'COMPILER' if kind == 'error' or '[-W' in text else 'SPARSE',
+                          int(line), text))
                 why = why or kind == 'error'
         if status and not why:
             first = re.search(r'.*\berror\b.*', output)
@@ -298,10 +342,12 @@ def run(ours, patched):
     """Everything: a list of {file: [(type, line)]}, about our files and those that we patch."""
     files = text_files()
     # misuse.c has plain stores on purpose: that they are found shows that the rule works.
-    yield from (spelling(files), shell(files), spdx(files), includes(files), options(files),
-                coccinelle(files), coccinelle(patched, SRC), coccicheck(ours), quotes(ours),
-                writers('tools/testing/rare_write/writers.c'), symbols(ours, patched),
-                differs(tree.series()))
+    yield from (spelling(files), spelling_of_patches(tree.series()), shell(files), spdx(files),
+                includes(files), options(files), coccinelle(files),
+                coccinelle(sorted({*patched, *check_configs.users()}), SRC,
+                           check_configs.declared()),
+                coccicheck(ours), quotes(ours), writers('tools/testing/rare_write/writers.c'),
+                listed(patched), symbols(ours, patched), differs(tree.series()))
     runs = [compiled(arch, toolchain) for arch in ARCHES for toolchain in TOOLCHAINS]
     yield not_compiled([objects for objects, _ in runs])
     yield judge_output([with_libc(), *(said for _, said in runs)], set(ours), set(patched))

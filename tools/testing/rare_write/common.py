@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the other scripts share: where things are, how steps are shown."""
 import contextlib
+import csv
 import fcntl
 import os
 import re
@@ -76,6 +77,20 @@ def write_whole(path, text):
     with open(tmp, 'w') as file:
         file.write(text)
     os.rename(tmp, path)
+
+
+def renew_table(path, columns, rows):
+    """Write {architecture: its row} to a table of the documentation, turned: a column for each.
+    An architecture that is not among them keeps what it has, if that has the same columns."""
+    kept = {}
+    if os.path.exists(path):
+        with open(path, newline='') as file:
+            names, *old = zip(*csv.reader(file))
+        kept = {row[0]: row for row in old} if names == tuple(columns) else {}
+    kept.update(rows)
+    with open(path, 'w', newline='') as file:
+        csv.writer(file, lineterminator='\n').writerows(
+            zip(columns, *(kept[arch] for arch in ARCHES if arch in kept)))
 
 
 @contextlib.contextmanager

@@ -8,10 +8,11 @@ distribution would do it, and deb.config. The kernel's own bindeb-pkg makes the 
 
 make deb-boot has mmdebstrap make a Debian 12 with the package of the kernel installed,
 boots it in QEMU to a login, loads the sample, and builds and runs the kernel's
-selftests of rare_write there. It is slow, and no part of make check.
+selftests of rare_write there. It is slow, and no part of make check. With DOCS=1 its result
+goes into the documentation.
 
 	make deb ARCH=x86_64|arm64 [BASE=file]
-	make deb-boot ARCH=x86_64|arm64 [BASE=file]
+	make deb-boot ARCH=x86_64|arm64 [BASE=file] [DOCS=1]
 """
 import glob
 import lzma
@@ -28,9 +29,10 @@ import console
 import tree
 import userland
 import vm
-from common import (ARCHES, BUILD, KERNEL, KERNELS, SRC, Step, child, choose, die, logged,
-                    script, write_whole)
+from common import (ARCHES, BUILD, KERNEL, KERNELS, SRC, TOP, Step, child, choose, die,
+                    first_line, logged, renew_table, script, write_whole)
 
+TABLE = os.path.join(TOP, 'Documentation/security/rare-write-debian.csv')
 PACKAGE = f'linux-config-{KERNEL}'
 RELEASE = 'bookworm'
 # What the virtual machine has besides the kernel: a login, and what builds the selftests.
@@ -206,8 +208,19 @@ def boot(arch, disk, kernel, initrd):
         return talk(Terminal(process, out))
 
 
+def record(arch, package, cases):
+    """Write down what came of it."""
+    about = {'architecture': arch, 'package': os.path.basename(package),
+             'installed in': f'Debian {RELEASE}',
+             'QEMU': first_line(vm.QEMU[arch]['cmd'][0], '--version').split()[3]}
+    renew_table(TABLE, (*about, *('login', *COMMANDS, 'poweroff')),
+                {arch: [*about.values(), *cases.values()]})
+
+
 def main():
     arch = choose('ARCH', os.environ.get('ARCH', ''), ARCHES)
+    if os.environ.get('DOCS') and (os.environ.get('BASE') or KERNEL != KERNELS[0]):
+        die(f'DOCS=1 is for the configuration of Debian, and for {KERNELS[0]}')
     made = packages(arch)
     for path in made:
         print(f'  {os.path.relpath(path)}')
@@ -215,6 +228,8 @@ def main():
         return 0
     package = next(path for path in made if os.path.basename(path).startswith('linux-image-'))
     cases = boot(arch, *image(arch, package))
+    if os.environ.get('DOCS'):
+        record(arch, package, cases)
     for case, state in cases.items():
         print(f'{"ok" if state == "ok" else "not ok":7} {case}{"" if state == "ok" else f": {state}"}')
     failed = sum(state != 'ok' for state in cases.values())

@@ -81,7 +81,7 @@ def packages(names, suites, otherwise):
                'apt-update.log', 'apt-get update')
         folder = os.path.join(FOLDER, 'package')
         logged(['apt-get', '-c', conf, 'download', *names], 'apt-download.log',
-               f'getting {names[0]}', cwd=folder)
+               f'getting {names[0]} (or {otherwise})', cwd=folder)
         found = sorted(os.listdir(folder))
         if len(found) != len(names):
             die(f'apt-get download left {len(found)} files, see {os.path.relpath(LOGS)}')

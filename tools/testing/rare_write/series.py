@@ -97,12 +97,13 @@ def git(folder, *args, **kwargs):
     name, address = author()
     env = {key: value for key, value in os.environ.items() if not key.startswith('GIT_')}
     env.update(LC_ALL='C', GIT_CONFIG_NOSYSTEM='1', GIT_CONFIG_GLOBAL=os.devnull,
-               GIT_CEILING_DIRECTORIES=FOLDER, GIT_AUTHOR_DATE=DATE,
+               GIT_ATTR_NOSYSTEM='1', GIT_CEILING_DIRECTORIES=FOLDER, GIT_AUTHOR_DATE=DATE,
                GIT_COMMITTER_DATE=DATE)
     for who in ('AUTHOR', 'COMMITTER'):
         env[f'GIT_{who}_NAME'], env[f'GIT_{who}_EMAIL'] = name, address
-    run = subprocess.run(['git', *args], cwd=folder, env=env, text=True, capture_output=True,
-                         **kwargs)
+    # Attributes say what is text, and what follows @@.
+    run = subprocess.run(['git', '-c', f'core.attributesFile={os.devnull}', *args], cwd=folder,
+                         env=env, text=True, capture_output=True, **kwargs)
     if run.returncode:
         die(f'git {args[0]} failed: {" / ".join((run.stderr + run.stdout).splitlines()[-3:])}')
     return run.stdout
@@ -120,9 +121,10 @@ def commit(repo, message):
 
 
 def cover_letter():
-    """What is said of the series, and then of this kernel."""
+    """What is said of the series, then of this kernel, and to which source it was applied."""
     parts = [os.path.join(TOPICS, '00-cover'), os.path.join(TOP, tree.PATCHES, 'cover')]
-    return '\n\n'.join(open(path).read().strip() for path in parts if os.path.isfile(path))
+    said = [open(path).read().strip() for path in parts if os.path.isfile(path)]
+    return '\n\n'.join([*said, f'The base is Linux {tree.look(SRC)[0]}.'])
 
 
 def generate(out):

@@ -103,6 +103,9 @@ def compare():
                                '--exclude=.checkpatch-camelcase.*', LINUX, SRC])
     if status:
         die(f'git am makes another tree: {" / ".join(output.splitlines()[:5])}')
+    for path in sorted(tree.listed('overlay.list') | tree.listed('patched.list')):
+        if len({os.access(os.path.join(folder, path), os.X_OK) for folder in (LINUX, SRC)}) != 1:
+            die(f'git am makes {path} executable, or not, and make kernel has it the other way')
 
 
 def symbols(last):

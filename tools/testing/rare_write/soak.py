@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """make soak: everything at once, for as long as one likes, on all architectures at once."""
-import csv
 import functools
 import os
 import re
@@ -9,7 +8,7 @@ import re
 import check
 import check_soak
 import tree
-from common import ARCHES, MAIN, SRC, TOP, choose, die, first_line, script
+from common import ARCHES, MAIN, SRC, TOP, choose, die, first_line, renew_table, script
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-soak.csv')
 
@@ -51,18 +50,6 @@ def show(rows):
         print(f'{cells[0]:15}' + ''.join(f' {cell!s:>36}' for cell in cells[1:]))
 
 
-def write_table(rows):
-    """Renew what is said of these machines, keep the others; turned like show()."""
-    kept = {}
-    if os.path.exists(TABLE):
-        with open(TABLE, newline='') as file:
-            kept = {row[0]: row for row in list(zip(*csv.reader(file)))[1:]}
-    kept.update(rows)
-    with open(TABLE, 'w', newline='') as file:
-        csv.writer(file, lineterminator='\n').writerows(
-            zip(COLUMNS, *(kept[arch] for arch in ARCHES if arch in kept)))
-
-
 def main():
     arch, minutes = os.environ.get('ARCH'), os.environ.get('MINUTES') or '5'
     if not re.fullmatch(r'[1-9]\d{0,4}', minutes):
@@ -75,7 +62,7 @@ def main():
                              for arch in arches])
     show(rows.values())
     if os.environ.get('DOCS'):
-        write_table(rows)
+        renew_table(TABLE, COLUMNS, rows)
     check.conclude(results)
 
 

@@ -20,6 +20,7 @@ from unittest import mock
 
 import bench_system
 import check_configs
+import check_cost
 import check_full
 import check_lint
 import check_readers
@@ -531,6 +532,14 @@ def system(toy):
     yield 'faster', not verdict([108, 108, 108], [100, 101, 104])
     yield 'barely-slower', not verdict([1000, 1000, 1000], [1006, 1006, 1006])
     yield 'exact', verdict([1000, 1000, 1000], [1004, 1004, 1004])
+    counts = {'alias': {'write_8': 39}, 'text_poke_copy': {'write_8': 751}, 'cr0': {'write_8': 26}}
+    text = ('It takes 39 instructions on x86-64 and 43 on arm64, 19 and\n7 times fewer than others. '
+            'Clearing CR0.WP takes 26.')
+    yield 'said', check_cost.said(text, 'x86_64', counts) == 'ok'
+    for name, old in (('window', '39'), ('ratio', '19'), ('cr0', '26')):
+        yield f'said-wrong-{name}', check_cost.said(text.replace(old, '40'), 'x86_64',
+                                                    counts).startswith('failed')
+    yield 'said-nowhere', check_cost.said('', 'x86_64', counts).startswith('failed')
     figures = bench_system.parse('format 1\ncase open 10 200 100 900\nabsent inet\nend\n')
     yield 'parsed', figures == {'open': 20, 'inet': None}
     cut = 'import bench_system\nbench_system.parse("format 1\\ncase open 10 200\\n")\n'
@@ -564,13 +573,15 @@ def series(toy):
     first = content()
     # Neither the day nor the user's settings matter.
     toy.write('.gitconfig', '[user]\nname = Me\n[format]\nsignature = x\n[core]\nabbrev = 5\n')
+    toy.write('.config/git/attributes', '*.c -diff\n')
     shutil.rmtree(f'{toy.repo}/build')
     yield 'same-bytes', made()[0] == 0 and content() == first and len(first) == 2
     patch = first['0001-toy-do-it.patch'].decode()
     yield 'patch', ('\nFrom: Toy <toy@localhost>\n' in patch and '+one and a half\n' in patch and
                     '+new\n' in patch and patch.startswith('From ' + 40 * '0') and
                     not patch.endswith(subprocess.check_output(['git', 'version'], text=True)[12:]))
-    yield 'cover', b'A toy\n\nTo play with.\n' in first['0000-cover-letter.patch']
+    yield 'cover', (b'A toy\n\nTo play with.\n\nThe base is Linux 6.12.7.\n' in
+                    first['0000-cover-letter.patch'])
     yield 'kernel', refused(made(KERNEL='7.2'), 'KERNEL=7.2 is unknown')
     for name, text, why in (
             ('file-in-no-topic', message + '0001-toy.patch\n', 'in none .*: include/linux/new.h'),
@@ -654,7 +665,7 @@ def kernels(toy):
     yield 'series', '+newer\n' in patch and '+one and a half\n' in patch
     toy.write('repo/patches/7.3/cover', 'New in 7.3\n')
     status, _ = toy.run('series.py', LINUX_SRC=source, KERNEL='7.3')
-    yield 'series-cover', '\nTo play with.\n\nNew in 7.3\n' in toy.read(
+    yield 'series-cover', '\nTo play with.\n\nNew in 7.3\n\nThe base is Linux 7.3' in toy.read(
         'repo/build/7.3/series/7.3/0000-cover-letter.patch')
     yield 'series-of-the-other', toy.run('series.py', LINUX_TAR=toy.tar)[0] == 0
     toy.write('repo/patches/6.12/series', '0001-toy.patch\n0003-more.patch\n')
@@ -696,6 +707,8 @@ def static(toy):
         return quiet and any(text.startswith(f'line {line}: ') for _, text in found)
 
     yield 'spelling', finds(check_static.spelling, '/* the */\n', '/* te' 'h */\n')
+    yield 'spelling-added', finds(check_static.spelling_of_patches, ' te' 'h\n-te' 'h\n+the\n',
+                                  ' the\n+te' 'h\n', 'patches/a.patch', 2)
     yield 'shell', finds(check_static.shell, '#!/bin/sh\necho "$1"\n', '#!/bin/sh\necho $1\n',
                          'a.sh', 2)
     tag = '// SPDX-License-Identifier: GPL-2.0-only\n'
@@ -715,6 +728,19 @@ def static(toy):
                         ('cast', '*(unsigned long *)&x[0] = 1'),
                         ('call', 'memcpy((void *)&x, p, 8)')):
         yield f'coccinelle-{name}', finds(check_static.coccinelle, use % good, use % store, line=4)
+    yield 'coccinelle-elsewhere', finds(
+        lambda files, top: check_static.coccinelle(files, top, {'x'}),
+        'void f(void)\n{\n\ty = x;\n}\n', 'void f(void)\n{\n\tx = y;\n}\n', line=3)
+
+    page = toy.write('static/page', '.. csv-table::\n   :header: object, what\n\n'
+                     '   ``a`` and ``heads``, "x, ``no``"\n\nElse, ``else``\n')
+    both = 'static __wr_rare_type int a[N] __wr_rare;\nRARE_LIST_HEAD(heads);\n'
+    for name, text in (('more', both + 'int b __wr_rare;\n'), ('less', 'int a __wr_rare;\n')):
+        for path in ('mm/a.c', 'mm/b.c'):
+            toy.write(f'static/{path}', both if path == 'mm/a.c' else text)
+        yield f'listed-{name}', (
+            not check_static.listed(['mm/a.c'], f'{toy.folder}/static', page) and
+            len(check_static.listed(['mm/b.c'], f'{toy.folder}/static', page)) == 1)
 
     store = 'void f(void)\n{\n\ttarget = 1;%s\n}\n'
     for name, text in (('unmarked', store % ''),
@@ -755,7 +781,7 @@ int f(int a)
     source = os.path.basename(SRC)
     where, b = f'../{source}/mm/a.c:3:4:', f'../{source}/mm/b.c'
     for name, result, said in (
-            ('warning', (0, f'{where} warning: unused\n'), {'mm/a.c'}),
+            ('warning', (0, f'{where} warning: unused [-Wunused]\n'), {'mm/a.c'}),
             ('error', (2, f'{where} error: no\n'), {'mm/a.c'}),
             ('others', (0, f'../{source}/mm/c.c:3:4: warning: unused\n'), set()),
             ('our-line', (0, f'{b}:7:4: warning: context\n'), {'mm/b.c'}),
@@ -765,6 +791,10 @@ int f(int a)
             ('broken-too', (2, f'{where} warning: unused\nmake: no rule\n'), {'mm/a.c', 'make'})):
         found = check_static.judge_output([result], {'mm/a.c'}, {'mm/b.c'}, lambda path: {7})
         yield f'compiler-{name}', set(found) == said
+    for name, what in (('COMPILER', 'warning: unused [-Wunused]'), ('COMPILER', 'error: no'),
+                       ('SPARSE', 'warning: should it be static?')):
+        found = check_static.judge_output([(0, f'{where} {what}\n')], {'mm/a.c'})
+        yield f'compiler-{what.split(":")[0]}-{name}', [kind for kind, _ in found['mm/a.c']] == [name]
 
     objects, one = ('a', 'b'), [['mov', '%rdi,0x0(%rip)', 'a']]
     yield 'alike', check_readers.alike(one, [['mov', '%rdi,0x0(%rip)', 'b'], ['ret', '', None],
@@ -907,7 +937,7 @@ OUTCOMES = {
 }
 
 
-def selftests(_):
+def selftests(toy):
     """What kselftest.py makes of what two kernels say: (name, is that right)."""
     listed = (('* diag: diag.other', 'Expected 1 == 0'), ('* diag: no uid', 'nothing'),
               ('* sysctl.sh 0001: Writing*', 'FAIL'), ('* sysctl.sh 0001: Testing boot', 'built in'),
@@ -922,6 +952,7 @@ def selftests(_):
                 if state.startswith('failed')]
 
     yield 'read', kselftest.read(SELFTESTS) == OUTCOMES
+    yield 'other-kernel', refused(toy.run('kselftest.py', KERNEL='7.3'), 'the selftests of 6.12')
     yield 'same', bad() == [] and judged()['diag: diag.other'].startswith('skipped: fails on both')
     for name, text, instead, case in (
             ('worse', 'ok 1 diag.uid', 'not ok 1 diag.uid', 'diag: diag.uid'),
