@@ -188,7 +188,8 @@ def writers(path, top=TOP):
 
 
 def quotes(files, top=SRC, here=TOP):
-    """What a page shows as a diff must be lines of one of the patches, as they follow there.
+    """What a page shows as a diff must be lines of one of the patches, as they follow there; the
+    line of a BUG() is where one ends.
 
     The pages are those of this kernel, as they are in its tree.
     """
@@ -206,6 +207,11 @@ def quotes(files, top=SRC, here=TOP):
             if not any(shown in patch for patch in patches):
                 found.append((path, 'QUOTE', text.count('\n', 0, block.start(1)) + 1,
                               'in none of the patches'))
+        for bug in re.finditer(r'kernel BUG at (\S+):(\d+)!', text):
+            if not re.search(r'\bBUG(_ON)?\(.*(\n.*)?\);$', '\n'.join(
+                    lines(top, bug[1]).splitlines()[int(bug[2]) - 2:int(bug[2])])):
+                found.append((path, 'QUOTE', text.count('\n', 0, bug.start()) + 1,
+                              f'no BUG() ends at {bug[1]}:{bug[2]}'))
     return collect(found)
 
 

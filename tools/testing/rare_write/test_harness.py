@@ -754,6 +754,9 @@ def static(toy):
     shown = 'See:\n\n.. code-block:: diff\n\n    -one\n    +%s\n'
     yield 'quotes', finds(lambda files, top: check_static.quotes(files, top, top),
                           shown % '\ttwo', shown % '\tthree', 'a.rst', 5)
+    toy.write('static/mm/bug.c', 'a();\nBUG_ON(b ||\n       c);\nd();\n')
+    yield 'quotes-bug', finds(lambda files, top: check_static.quotes(files, top, top),
+                              'kernel BUG at mm/bug.c:3!\n', 'kernel BUG at mm/bug.c:4!\n', 'a.rst')
     toy.write('static/Kconfig', 'config MINE\n\tbool\n')
     yield 'symbols', finds(lambda files, top: check_static.symbols(['Kconfig', *files], (), top),
                            'CONFIG_MINE\n', 'CONFIG_THEIRS\n', 'a.rst', 0)
