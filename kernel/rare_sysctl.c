@@ -157,6 +157,14 @@ int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, siz
 }
 EXPORT_SYMBOL_GPL(proc_rare_dobool);
 
+/* Is it what @table, which is read-only, allows? Asked by proc_dointvec_minmax() as well. */
+static __always_inline bool rare_sysctl_in_range(const struct ctl_table *table, int val)
+{
+	const int *min = READ_ONCE(table->extra1), *max = READ_ONCE(table->extra2);
+
+	return (!min || val >= READ_ONCE(*min)) && (!max || val <= READ_ONCE(*max));
+}
+
 /* Have @handler write the integers of @table, of which it may take only some. */
 static __always_inline int
 rare_sysctl_ints(proc_handler *handler, const struct ctl_table *table, void *buffer,
@@ -180,11 +188,18 @@ rare_sysctl_ints(proc_handler *handler, const struct ctl_table *table, void *buf
 	ret = handler(&shadow, 1, buffer, lenp, ppos);
 	/* Up to an error they count. Others stay, whoever may be writing them. */
 	for (int i = 0; i < n; i++) {
-		if (new[i] == old[i])
+		int val = READ_ONCE(new[i]);
+
+		if (val == old[i])
 			continue;
 		guard(irqsave)();
 		data = rare_sysctl_target(table, i * sizeof(int), sizeof(int));
-		rare_write(*data, new[i]);
+		/* It was in memory, and what only goes up must not come down. */
+		if (handler == proc_dointvec_minmax && !rare_sysctl_in_range(table, val)) {
+			ret = -EINVAL;
+			break;
+		}
+		rare_write(*data, val);
 	}
 	kfree(old);
 	return ret;

@@ -12,13 +12,17 @@
 #include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/rare_list.h>
+#include <linux/rare_sysctl.h>
 #include <linux/rare_write.h>
+#include <linux/rare_write_active.h>
 #include <linux/rare_write_audit.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "../rare_write.h"
 #include "rare_write_test.h"
 
 static unsigned int attempts = 100000;
@@ -397,9 +401,11 @@ static unsigned long stack_address(void)
 	return (unsigned long)stack;
 }
 
+#define USER_PAGE	0x10000000UL
+
 static unsigned long user_address(void)
 {
-	return 0x400000;
+	return USER_PAGE;
 }
 
 static unsigned long null_address(void)
@@ -446,11 +452,27 @@ struct wrong {
 	size_t len;
 };
 
+/* Who does it has this process' memory, or none. */
+static struct mm_struct *user_mm;
+
 static void do_wrong(void *arg)
 {
 	struct wrong *wrong = arg;
 
+	if (user_mm) {
+		/* The end of the task puts it; the reference of kthread_use_mm() stays. */
+		mmget(user_mm);
+		kthread_use_mm(user_mm);
+	}
 	wrong->call->func(wrong->dst, wrong->len);
+}
+
+/* What is at @addr, if something is. */
+static bool look_at(u64 found[2], unsigned long addr)
+{
+	if (user_mm)
+		return !copy_from_user(found, (void __user *)addr, 2 * sizeof(*found));
+	return !copy_from_kernel_nofault(found, (void *)addr, 2 * sizeof(*found));
 }
 
 /* Is @call refused for @len bytes at @dst, with what is at @watch as it was? */
@@ -459,14 +481,23 @@ static bool refused(const struct call *call, const char *name, unsigned long dst
 {
 	struct wrong wrong = { call, dst, len };
 	u64 before[2] = {}, after[2];
-	bool readable = !copy_from_kernel_nofault(before, (void *)watch, sizeof(before));
+	bool readable = look_at(before, watch);
 
 	expected = before[0];
 	if (!dies(do_wrong, &wrong, cpu, name, by_fault ? DIES_OF_FAULT : DIES_OF_BUG))
 		return false;
-	if (readable == !!copy_from_kernel_nofault(after, (void *)watch, sizeof(after)))
+	if (readable != look_at(after, watch))
 		return false;
 	return !readable || !memcmp(before, after, sizeof(before));
+}
+
+/* Give this test a page at USER_PAGE, and by way of user_mm to who does wrong as well. */
+static void give_user_memory(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, kunit_vm_mmap(test, NULL, USER_PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+					    MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), USER_PAGE);
+	KUNIT_ASSERT_EQ(test, put_user(0xabcd, (u64 __user *)USER_PAGE), 0);
+	user_mm = current->mm;
 }
 
 struct pair {
@@ -496,6 +527,8 @@ static void deputy(struct kunit *test)
 
 	watch = target->address();
 	start = watch;
+	if (watch == USER_PAGE)
+		give_user_memory(test);
 	if (target->over) {
 		start -= (call->bytes ? sizeof(junk) : sizeof(u64)) - 1;
 		/* What is refused at its end is not begun, either. */
@@ -510,6 +543,9 @@ static void deputy(struct kunit *test)
 					target->over && !call->bytes && !call->node));
 	if (target->over)
 		KUNIT_EXPECT_MEMEQ(test, inside, (void *)start, watch - start);
+	if (user_mm)
+		mmdrop(user_mm);
+	user_mm = NULL;
 	expect_usable(test, cpu);
 }
 
@@ -825,6 +861,87 @@ static void direct_by_set_memory(struct kunit *test)
 	expect_nothing_new(test);
 }
 
+/*
+ * P6: struct module can be written, so it may lead the loader anywhere: to a page
+ * that somebody made up and can still write, and to the region of another module.
+ */
+static void region_not_its_own(struct kunit *test)
+{
+	typeof(rare_write_module_add) *add = function(test, "rare_write_module_add");
+	typeof(rare_write_module_del) *del = function(test, "rare_write_module_del");
+	struct module *mod = kunit_kzalloc(test, sizeof(*mod), GFP_KERNEL);
+	/* Larger than a page, and so aligned to one. */
+	struct rare_write_region *made_up = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mod);
+	KUNIT_ASSERT_NOT_NULL(test, made_up);
+	strscpy(mod->name, "not_its_own");
+
+	mod->mem[MOD_RARE_WRITE].base = made_up;
+	mod->mem[MOD_RARE_WRITE].size = PAGE_SIZE;
+	made_up->mod = mod;
+	KUNIT_EXPECT_EQ(test, add(mod), -EPERM);
+	del(mod);
+
+	mod->mem[MOD_RARE_WRITE] = THIS_MODULE->mem[MOD_RARE_WRITE];
+	KUNIT_EXPECT_EQ(test, add(mod), -EPERM);
+}
+
+/*
+ * P6: what the handler of a sysctl has parsed is in memory until it is stored, and here
+ * somebody changes it in between. What only goes up must not come down.
+ */
+static const int only_one = 1;
+static __wr_rare_type int one_way __wr_rare = 1;
+static __wr_rare_type struct ctl_table one_way_entry __wr_rare = {
+	.procname = "one_way",
+	.data = (void *)&one_way,
+	.maxlen = sizeof(one_way),
+	.mode = 0644,
+	.proc_handler = proc_rare_dointvec_minmax,
+	.extra1 = (void *)&only_one,
+	.extra2 = (void *)&only_one,
+};
+static int *parsed_to;
+
+static int before_parsing(struct kretprobe_instance *call, struct pt_regs *regs)
+{
+	const struct ctl_table *table = (void *)regs_get_kernel_argument(regs, 0);
+
+	/* Not of others, who may be writing a sysctl. */
+	if (table->procname != rare_ptr(&one_way_entry)->procname)
+		return 1;
+	parsed_to = table->data;
+	return 0;
+}
+
+static int after_parsing(struct kretprobe_instance *call, struct pt_regs *regs)
+{
+	*parsed_to = 0;
+	return 0;
+}
+
+static void parsed_value_changed(struct kunit *test)
+{
+	static struct kretprobe probe = {
+		.kp.symbol_name = "proc_dointvec_minmax",
+		.entry_handler = before_parsing,
+		.handler = after_parsing,
+	};
+	char buf[] = "1";
+	size_t size = 1;
+	loff_t pos = 0;
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, register_kretprobe(&probe), 0);
+	ret = proc_rare_dointvec_minmax(rare_ptr(&one_way_entry), 1, buf, &size, &pos);
+	unregister_kretprobe(&probe);
+
+	KUNIT_EXPECT_NOT_NULL(test, parsed_to);
+	KUNIT_EXPECT_EQ(test, ret, -EINVAL);
+	KUNIT_EXPECT_EQ(test, one_way, 1);
+}
+
 /* Order: what was written before is seen before, P10. */
 
 #define MESSAGES	20000
@@ -1031,6 +1148,8 @@ static struct kunit_case attack_cases[] = {
 	KUNIT_CASE(ftrace_inside),
 	KUNIT_CASE(direct_by_nofault),
 	KUNIT_CASE(direct_by_set_memory),
+	KUNIT_CASE(region_not_its_own),
+	KUNIT_CASE(parsed_value_changed),
 	KUNIT_CASE_PARAM(direct_by_helper, helper_gen_params),
 	KUNIT_CASE_PARAM(deputy, deputy_gen_params),
 	{}

@@ -873,8 +873,7 @@ static void memory_per_cpu(struct kunit *test)
 #ifdef CONFIG_X86
 	pgd = __va(tables.cr3 & PTE_PFN_MASK);
 	/* With PTI entry code wants a second page beside the first. */
-	bytes = sizeof(struct mm_struct) + IS_ENABLED(CONFIG_MITIGATION_PAGE_TABLE_ISOLATION) *
-		PAGE_SIZE;
+	bytes = IS_ENABLED(CONFIG_MITIGATION_PAGE_TABLE_ISOLATION) * PAGE_SIZE;
 #elif defined(CONFIG_ARM64)
 	pgd = __va(tables.ttbr0);
 #endif

@@ -6,7 +6,6 @@
 #include <linux/efi.h>
 #include <linux/mm.h>
 #include <linux/rare_write.h>
-#include <linux/sched/mm.h>
 #include <asm/pgalloc.h>
 
 /*
@@ -46,13 +45,21 @@ void __init arch_rare_write_init(void)
 		arch_rare_write_efi = __sme_pa(efi_mm.pgd);
 }
 
+/*
+ * Whose tables these are, of all CPUs: no more than the lock that is taken to
+ * bring one up to date. Nothing runs on it.
+ */
+static struct mm_struct arch_rare_write_mm = {
+	.page_table_lock = __SPIN_LOCK_UNLOCKED(arch_rare_write_mm.page_table_lock),
+};
+
 /**
  * arch_rare_write_prepare - build the private tables of one CPU
  * @tables: filled in on success
  *
- * An mm of its own keeps the kernel half up to date: pgd_alloc() puts it on
- * pgd_list, which sync_global_pgds() walks when memory is hot-added. It also
- * gives the order and alignment that the entry code expects with PTI.
+ * pgd_alloc() keeps the kernel half up to date: it puts the table on pgd_list,
+ * which sync_global_pgds() walks when memory is hot-added. It also gives the
+ * order and alignment that the entry code expects with PTI.
  *
  * Context: May sleep.
  * Return: 0, or -ENOMEM with nothing left allocated.
@@ -60,44 +67,44 @@ void __init arch_rare_write_init(void)
 int arch_rare_write_prepare(struct arch_rare_write_tables *tables)
 {
 	unsigned long addr = arch_rare_write_alias;
-	struct mm_struct *mm;
+	pgd_t *pgd;
 	p4d_t *p4d;
 	pud_t *pud;
 	pmd_t *pmd;
 
-	mm = mm_alloc();
-	if (!mm)
+	pgd = pgd_alloc(&arch_rare_write_mm);
+	if (!pgd)
 		return -ENOMEM;
 
-	p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+	p4d = p4d_alloc(&init_mm, pgd_offset_pgd(pgd, addr), addr);
 	if (!p4d)
-		goto err_mm;
-	pud = pud_alloc(mm, p4d, addr);
+		goto err_pgd;
+	pud = pud_alloc(&init_mm, p4d, addr);
 	if (!pud)
 		goto err_p4d;
-	pmd = pmd_alloc(mm, pud, addr);
+	pmd = pmd_alloc(&init_mm, pud, addr);
 	if (!pmd)
 		goto err_pud;
 	tables->ptep = pte_alloc_kernel(pmd, addr);
 	if (!tables->ptep)
 		goto err_pmd;
 
-	tables->cr3 = __sme_pa(mm->pgd);
+	tables->cr3 = __sme_pa(pgd);
 	if (boot_cpu_has(X86_FEATURE_PCID))
 		tables->cr3 |= X86_CR3_PCID_NOFLUSH;
 	return 0;
 
 	/* The alias starts its slot, so each entry above starts its table. */
 err_pmd:
-	pmd_free(mm, pmd);
-	mm_dec_nr_pmds(mm);
+	pmd_free(&init_mm, pmd);
+	mm_dec_nr_pmds(&init_mm);
 err_pud:
-	pud_free(mm, pud);
-	mm_dec_nr_puds(mm);
+	pud_free(&init_mm, pud);
+	mm_dec_nr_puds(&init_mm);
 err_p4d:
 	if (pgtable_l5_enabled())
-		p4d_free(mm, p4d);
-err_mm:
-	mmput(mm);
+		p4d_free(&init_mm, p4d);
+err_pgd:
+	pgd_free(&arch_rare_write_mm, pgd);
 	return -ENOMEM;
 }
