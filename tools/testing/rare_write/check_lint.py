@@ -101,13 +101,14 @@ def series_remarks(topic, path, known):
 
 
 def files():
-    """The files to look at, relative to the repository; the patches for all kernels among them."""
+    """The files to look at, relative to the repository; the patches for all kernels and sources
+    among them."""
     ours = subprocess.check_output(
         ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard', '--',
          os.path.relpath(HERE, TOP)], cwd=TOP, text=True).split('\0')
     return ([path for path in tree.overlay_files() if not path.endswith('.svg')] +
             [path for path in ours if path.endswith(('.c', '.h'))] +
-            sorted(glob.glob('patches/*/*.patch', root_dir=TOP)))
+            sorted([*glob.glob('patches/*/*.patch', root_dir=TOP), *tree.variants()]))
 
 
 def mutant_remarks(one):

@@ -5,6 +5,7 @@ Each function returns {file: [(type, line)]}, the file relative to the repositor
 file of the kernel that we patch. Files are looked at where they are, or where a test put
 them: in the folder top.
 """
+import collections
 import functools
 import glob
 import os
@@ -256,6 +257,11 @@ def symbols(ours, patched, top=SRC):
     return collect(found)
 
 
+def quoted(text):
+    """How often a patch has each line of a file, also one that it leaves."""
+    return collections.Counter(re.findall(r'^[-+ ].*', text, re.M))
+
+
 def hunks(text):
     """What a patch removes and adds: {file: lines}."""
     return {part.split('\n', 1)[0]: re.findall(r'^[-+](?!\+\+ b/).*', part, re.M)
@@ -264,12 +270,25 @@ def hunks(text):
 
 def differs(patches, top=TOP):
     """Where the patch of that name for the first kernel does something else: a change of one that
-    is forgotten in the other shows here, and what two kernels need to be different is named."""
+    is forgotten in the other shows here, and what two kernels need to be different is named.
+
+    A patch for a source that is not Debian's is compared with that for Debian's, line by line.
+    """
     found = []
     for path in patches:
-        first = os.path.join('patches', KERNELS[0], os.path.basename(path))
-        if path != first and os.path.isfile(os.path.join(top, first)):
-            here, there = (hunks(read(os.path.join(top, name))) for name in (path, first))
+        first = path.replace(f'/{tree.UPSTREAM}/', '/')
+        variant = path != first
+        if not variant:
+            first = os.path.join('patches', KERNELS[0], os.path.basename(path))
+        if path == first or not os.path.isfile(os.path.join(top, first)):
+            continue
+        here, there = (read(os.path.join(top, name)) for name in (path, first))
+        if variant:
+            here, there = quoted(here), quoted(there)
+            found += [(path, 'DIFFERS', 0, line)
+                      for line in [*(here - there).elements(), *(there - here).elements()]]
+        else:
+            here, there = hunks(here), hunks(there)
             found += [(path, 'DIFFERS', 0, name) for name in sorted({*here, *there})
                       if here.get(name) != there.get(name)]
     return collect(found)
@@ -347,13 +366,14 @@ def judge_output(runs, ours, patched=(), lines=changed):
 def run(ours, patched):
     """Everything: a list of {file: [(type, line)]}, about our files and those that we patch."""
     files = text_files()
+    patches = [*tree.standard(), *tree.variants()]
     # misuse.c has plain stores on purpose: that they are found shows that the rule works.
-    yield from (spelling(files), spelling_of_patches(tree.series()), shell(files), spdx(files),
+    yield from (spelling(files), spelling_of_patches(patches), shell(files), spdx(files),
                 includes(files), options(files), coccinelle(files),
                 coccinelle(sorted({*patched, *check_configs.users()}), SRC,
                            check_configs.declared()),
                 coccicheck(ours), quotes(ours), writers('tools/testing/rare_write/writers.c'),
-                listed(patched), symbols(ours, patched), differs(tree.series()))
+                listed(patched), symbols(ours, patched), differs(patches))
     runs = [compiled(arch, toolchain) for arch in ARCHES for toolchain in TOOLCHAINS]
     yield not_compiled([objects for objects, _ in runs])
     yield judge_output([with_libc(), *(said for _, said in runs)], set(ours), set(patched))

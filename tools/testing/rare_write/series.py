@@ -78,9 +78,9 @@ def topics(files, patches):
     return [topic for topic in found if topic.patches or topic.files]
 
 
-def complete():
-    """The topics of this repository."""
-    return topics(tree.overlay_files(), tree.series())
+def complete(source=SRC):
+    """The topics of this repository, with the patches for this source."""
+    return topics(tree.overlay_files(), tree.series(source))
 
 
 def author():
@@ -124,7 +124,8 @@ def cover_letter():
     """What is said of the series, then of this kernel, and to which source it was applied."""
     parts = [os.path.join(TOPICS, '00-cover'), os.path.join(TOP, tree.PATCHES, 'cover')]
     said = [open(path).read().strip() for path in parts if os.path.isfile(path)]
-    return '\n\n'.join([*said, f'The base is Linux {tree.look(SRC)[0]}.'])
+    base = f'The base is Linux {tree.look(SRC)[0]}{", as Debian has it" if tree.debian() else ""}.'
+    return '\n\n'.join([*said, base])
 
 
 def generate(out):

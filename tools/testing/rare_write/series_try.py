@@ -133,12 +133,12 @@ def main():
     print(f'the series for {KERNEL} on Linux {version}')
     with tempfile.TemporaryDirectory(dir=series.FOLDER) as stage:
         ours = tree.overlay_files()
-        for patch in tree.series():
+        for patch in tree.series(source):
             for path in tree.touched(patch):
                 there = os.path.join(TOP if path in ours else source, path)
                 if os.path.isfile(there):
                     series.copy(there, os.path.join(stage, path))
-        for topic in series.complete():
+        for topic in series.complete(source):
             state, told = attempt(topic, source, stage)
             count[state] += 1
             print(f'{state}: {topic.name}: {topic.message.splitlines()[0]}')

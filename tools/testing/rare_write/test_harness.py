@@ -45,6 +45,8 @@ PATCH = '''--- a/mm/old.c
 +one and a half
  two
 '''
+# What Debian's source has, and no other.
+YAMA = 'pr_info("Yama: disabled by default; enable with sysctl kernel.yama.*\\n");\n'
 # Configures and "builds"; what TOY_MAKE says it does worse.
 MAKE = r'''#!/bin/sh
 for a; do case $a in O=*) o=${a#O=};; KCONFIG_ALLCONFIG=*) all=${a#*=};; esac; done
@@ -281,6 +283,28 @@ def trees(toy):
     os.utime(toy.tar, (1, 1))
     yield 'tar-replaced', refused(toy.run('tree.py', LINUX_TAR=toy.tar), 'make distclean first')
     shutil.rmtree(f'{toy.repo}/build')
+
+    # A source that is not Debian's, and has its own patch.
+    folder = f'{toy.repo}/patches/6.12/kernel.org'
+    toy.write(f'{folder}/0001-toy.patch', PATCH.replace(' two', ' three'))
+    other = toy.source('upstream')
+    toy.write('upstream/mm/old.c', 'one\nthree\n')
+    toy.script('twice', 'import tree\nprint(tree.series())\ntree.prepare()\nprint(tree.series())\n')
+    said = toy.said('twice', LINUX_SRC=other)
+    yield 'variant', (said == "['patches/6.12/kernel.org/0001-toy.patch']\n" * 2 and
+                      toy.read(f'{toy.tree}/mm/old.c') == 'one\none and a half\nthree\n')
+    yield 'variant-of-patched-tree', toy.said('twice', LINUX_SRC=other) == said
+    shutil.rmtree(f'{toy.repo}/build')
+    toy.write('linux/security/yama/yama_lsm.c', YAMA)
+    said = toy.said('twice', LINUX_SRC=linux)
+    yield 'no-variant-for-debian', (said == "['patches/6.12/0001-toy.patch']\n" * 2 and
+                                    toy.prepared(LINUX_SRC=linux))
+    toy.write(f'{folder}/0002-lost.patch', PATCH)
+    yield 'variant-of-no-patch', refused(toy.run('tree.py', LINUX_SRC=linux),
+                                         'kernel.org/0002-lost.patch')
+    for path in (folder, f'{linux}/security', f'{toy.repo}/build'):
+        shutil.rmtree(path)
+
     yield 'source', toy.prepared(LINUX_SRC=linux)
     shutil.rmtree(toy.tree)
     yield 'tree-removed-by-hand', toy.prepared(LINUX_TAR=toy.tar)
@@ -576,6 +600,10 @@ def series(toy):
     toy.write('.config/git/attributes', '*.c -diff\n')
     shutil.rmtree(f'{toy.repo}/build')
     yield 'same-bytes', made()[0] == 0 and content() == first and len(first) == 2
+    toy.write(f'{toy.tree}/security/yama/yama_lsm.c', YAMA)
+    yield 'cover-debian', made()[0] == 0 and (b'\nThe base is Linux 6.12.7, as Debian has it.\n' in
+                                              content()['0000-cover-letter.patch'])
+    shutil.rmtree(f'{toy.tree}/security')
     patch = first['0001-toy-do-it.patch'].decode()
     yield 'patch', ('\nFrom: Toy <toy@localhost>\n' in patch and '+one and a half\n' in patch and
                     '+new\n' in patch and patch.startswith('From ' + 40 * '0') and
@@ -617,9 +645,10 @@ def series(toy):
         return process.communicate(timeout=60)[0], process.returncode
 
     lines = [f'line {number}\n' for number in range(12)]
-    toy.write('repo/patches/6.12/0001-toy.patch', '--- a/mm/old.c\n+++ b/mm/old.c\n@@ -4,6 +4,7 @@\n' +
-              ''.join(' ' + line for line in lines[3:6]) + '+new\n' +
-              ''.join(' ' + line for line in lines[6:9]))
+    patch = ('--- a/mm/old.c\n+++ b/mm/old.c\n@@ -4,6 +4,7 @@\n' +
+             ''.join(' ' + line for line in lines[3:6]) + '+new\n' +
+             ''.join(' ' + line for line in lines[6:9]))
+    toy.write('repo/patches/6.12/0001-toy.patch', patch)
     for name, text, status, said in (
             ('applies', ''.join(lines), 0, r'^applies: 01-toy: toy: do it\n    applies: mm/old.c$'),
             ('offset', 'more\n' + ''.join(lines), 0, 'applies with an offset of 1: mm/old.c'),
@@ -629,6 +658,14 @@ def series(toy):
             ('gone', None, 1, r'there is no mm/old.c\n +look at: mm/sub/old.c')):
         report, ended = tried(text)
         yield f'try-{name}', ended == status and re.search(said, report, re.M) is not None
+    # The tree that is tried decides, whatever the one that is built.
+    folder = 'repo/patches/6.12/kernel.org'
+    toy.write(f'{folder}/0001-toy.patch',
+              patch.replace(' line 5\n', '').replace('-4,6 +4,7', '-4,5 +4,6'))
+    for name, yama, status in (('variant', '', 0), ('debian', YAMA, 1)):
+        toy.write('other/security/yama/yama_lsm.c', yama)
+        yield f'try-{name}', tried(''.join(lines[:5] + lines[6:]))[1] == status
+    shutil.rmtree(os.path.join(toy.folder, folder))
     yield 'try-nothing', refused(toy.run('series_try.py'), 'say which tree')
     toy.write('repo/include/linux/new.h', '#include <linux/gone.h>\n')
     report, ended = tried(''.join(lines))
@@ -674,6 +711,13 @@ def kernels(toy):
     process = toy.start('series.py', LINUX_SRC=source, KERNEL='7.3')
     yield 'series-lacks-patch', ('not in the series for 7.3: 0003-more.patch\n' in
                                  process.communicate(timeout=60)[0] and not process.returncode)
+    folder = 'repo/patches/6.12/kernel.org'
+    toy.write(f'{folder}/0001-toy.patch',
+              toy.read('repo/patches/6.12/0001-toy.patch').replace('half', 'third'))
+    status, _ = toy.run('series.py', LINUX_SRC=source, KERNEL='7.3')
+    yield 'series-variant', status == 0 and '+one and a third\n' in toy.read(
+        'repo/build/7.3/series/7.3/0001-toy-do-it.patch')
+    shutil.rmtree(os.path.join(toy.folder, folder))
     os.remove(f'{toy.repo}/patches/7.3/0002-own.patch')
     toy.write('repo/patches/7.3/series', '../6.12/0001-toy.patch\n')
     yield 'our-file-as-it-was', (tree() == '' and
@@ -764,6 +808,10 @@ def static(toy):
     toy.write(f'static/patches/{KERNELS[0]}/two.patch', change % 'two')
     yield 'differs', finds(check_static.differs, change.replace('@@ -1', ' one\n@@ -2') % 'two',
                            change % 'three', 'patches/0.1/two.patch', 0)
+    for name, bad in (('change', change % 'three'), ('context', change % 'two' + ' three\n')):
+        yield f'differs-variant-{name}', finds(
+            check_static.differs, change.replace('@@ -1', '@@ -7') % 'two', bad,
+            f'patches/{KERNELS[0]}/kernel.org/two.patch', 0)
 
     documented = toy.write('static/doc.c', """/**
  * f - do

@@ -3,13 +3,16 @@
 """Make the patched kernel tree: a pristine kernel, our files, our patches.
 
 The patches for a kernel are those that patches/KERNEL/series names: its own, and with
-../6.12/ those that fit as they are. Our files are for 6.12; what another kernel needs to be
-different in them is a patch, too.
+../6.12/ those that fit as they are. They are for Debian's source; where that of kernel.org needs
+another, it has the same name and is in the folder kernel.org beside them. Our files are for
+6.12; what another kernel needs to be different in them is a patch, too.
 
 Only files whose content differs from what is wanted are written, so that an
 edit rebuilds what depends on it and nothing else.
 """
 import filecmp
+import functools
+import glob
 import os
 import re
 import shutil
@@ -24,6 +27,7 @@ from common import BUILD, KERNEL, SRC, TOP, Step, child, die, script, write_whol
 PRISTINE = os.path.join(BUILD, 'pristine')	# originals of the files we patch
 ORIGIN = f'{SRC}.origin'
 PATCHES = os.path.join('patches', KERNEL)
+UPSTREAM = 'kernel.org'	# the folder of patches for a source that is not Debian's
 OVERLAY = ('include', 'mm', 'arch', 'samples', 'kernel', 'drivers', 'lib', 'Documentation',
            'scripts', 'tools/testing/selftests')
 NEED_GIB = 8
@@ -137,16 +141,46 @@ def overlay_files():
     return sorted({p for p in out.split('\0') if p and os.path.isfile(os.path.join(TOP, p))})
 
 
-def series():
-    """The patches in order, from the top of the repository; and a check that none is forgotten."""
+@functools.cache
+def debian(source=SRC):
+    """Is this Debian's source? It has other defaults than that of kernel.org.
+
+    Asked is a line that no patch changes: a tree that is patched gives the same answer.
+    """
+    if source == SRC and not os.path.isdir(SRC):
+        prepare()
+    try:
+        with open(os.path.join(source, 'security/yama/yama_lsm.c')) as file:
+            return 'Yama: disabled by default' in file.read()
+    except FileNotFoundError:
+        return False
+
+
+def variants():
+    """The patches that stand for another where the source is not Debian's, of all kernels."""
+    return sorted(glob.glob(f'patches/*/{UPSTREAM}/*', root_dir=TOP))
+
+
+def standard():
+    """The patches for Debian's source in order, from the top of the repository; and a check that
+    none is forgotten."""
     folder = os.path.join(TOP, PATCHES)
     with open(os.path.join(folder, 'series')) as file:
         names = file.read().split()
     own = {name for name in names if '/' not in name}
-    lost = set(os.listdir(folder)) - {'cover'} ^ own ^ {'series'}
+    lost = set(os.listdir(folder)) - {'cover', UPSTREAM} ^ own ^ {'series'}
+    lost.update(f'{UPSTREAM}/{os.path.basename(path)}' for path in variants()
+                if path.startswith(PATCHES + os.sep) and os.path.basename(path) not in own)
     if lost:
         die(f'{PATCHES}/series and the folder disagree about: {" ".join(sorted(lost))}')
     return [os.path.normpath(os.path.join(PATCHES, name)) for name in names]
+
+
+def series(source=SRC):
+    """The patches for this source in order."""
+    other = {} if debian(source) else {path.replace(f'/{UPSTREAM}/', '/'): path
+                                       for path in variants()}
+    return [other.get(patch, patch) for patch in standard()]
 
 
 def touched(patch):
@@ -217,7 +251,7 @@ def apply():
             if run.returncode:
                 where = re.findall(r'^error: (?:patch failed: )?(.*)', run.stderr, re.M)
                 die(f'{patch} does not apply: {" / ".join(where[-2:])}')
-            own = os.path.dirname(patch) == PATCHES and patched.intersection(touched(patch))
+            own = patch.startswith(PATCHES + os.sep) and patched.intersection(touched(patch))
             for line in run.stderr.splitlines():
                 if own and 'offset' in line:
                     print(f'{patch}: {line}')
