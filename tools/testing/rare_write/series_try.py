@@ -82,9 +82,12 @@ def moved(source, path):
             glob.glob(f'{source}/{top}/**/{os.path.basename(path)}', recursive=True)]
 
 
-def missing_headers(source, path):
+def missing_headers(source, path, stage):
     """The kernel headers that one of our files includes and this tree does not have."""
-    with open(os.path.join(TOP, path), errors='replace') as file:
+    # A patch for this kernel may change which.
+    patched = os.path.join(stage, path)
+    with open(patched if os.path.isfile(patched) else os.path.join(TOP, path),
+              errors='replace') as file:
         names = re.findall(r'^#\s*include <((?:linux|asm|kunit|trace)/\S+\.h)>', file.read(), re.M)
     ours = tree.overlay_files()
     arch = re.match(r'arch/\w+', path)
@@ -114,7 +117,7 @@ def attempt(topic, source, stage):
             told.append(f'    CONFLICT: {path} is there already')
             bad = True
         told += [f'    CONFLICT: {path} includes <{name}>, which is not there'
-                 for name in missing_headers(source, path)]
+                 for name in missing_headers(source, path, stage)]
     bad = bad or any('CONFLICT' in line for line in told)
     state = ('CONFLICT' if bad else
              'applies with offset' if any(part.offsets for part in parts) else 'applies')
