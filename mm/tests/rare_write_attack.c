@@ -494,8 +494,11 @@ static bool refused(const struct call *call, const char *name, unsigned long dst
 /* Give this test a page at USER_PAGE, and by way of user_mm to who does wrong as well. */
 static void give_user_memory(struct kunit *test)
 {
-	KUNIT_ASSERT_EQ(test, kunit_vm_mmap(test, NULL, USER_PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE,
-					    MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), USER_PAGE);
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, NULL, USER_PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
+	KUNIT_ASSERT_EQ(test, addr, USER_PAGE);
 	KUNIT_ASSERT_EQ(test, put_user(0xabcd, (u64 __user *)USER_PAGE), 0);
 	user_mm = current->mm;
 }
@@ -893,15 +896,18 @@ static void region_not_its_own(struct kunit *test)
  */
 static const int only_one = 1;
 static __wr_rare_type int one_way __wr_rare = 1;
-static __wr_rare_type struct ctl_table one_way_entry __wr_rare = {
-	.procname = "one_way",
-	.data = (void *)&one_way,
-	.maxlen = sizeof(one_way),
-	.mode = 0644,
-	.proc_handler = proc_rare_dointvec_minmax,
-	.extra1 = (void *)&only_one,
-	.extra2 = (void *)&only_one,
+static __wr_rare_type struct ctl_table one_way_table[] __wr_rare = {
+	{
+		.procname = "one_way",
+		.data = (void *)&one_way,
+		.maxlen = sizeof(one_way),
+		.mode = 0644,
+		.proc_handler = proc_rare_dointvec_minmax,
+		.extra1 = (void *)&only_one,
+		.extra2 = (void *)&only_one,
+	},
 };
+
 static int *parsed_to;
 
 static int before_parsing(struct kretprobe_instance *call, struct pt_regs *regs)
@@ -909,7 +915,7 @@ static int before_parsing(struct kretprobe_instance *call, struct pt_regs *regs)
 	const struct ctl_table *table = (void *)regs_get_kernel_argument(regs, 0);
 
 	/* Not of others, who may be writing a sysctl. */
-	if (table->procname != rare_ptr(&one_way_entry)->procname)
+	if (table->procname != rare_ptr(&one_way_table[0])->procname)
 		return 1;
 	parsed_to = table->data;
 	return 0;
@@ -934,7 +940,7 @@ static void parsed_value_changed(struct kunit *test)
 	int ret;
 
 	KUNIT_ASSERT_EQ(test, register_kretprobe(&probe), 0);
-	ret = proc_rare_dointvec_minmax(rare_ptr(&one_way_entry), 1, buf, &size, &pos);
+	ret = proc_rare_dointvec_minmax(rare_ptr(&one_way_table[0]), 1, buf, &size, &pos);
 	unregister_kretprobe(&probe);
 
 	KUNIT_EXPECT_NOT_NULL(test, parsed_to);

@@ -352,9 +352,9 @@ def judge_output(runs, ours, patched=(), lines=changed):
             path = path.rpartition(f'{os.path.basename(SRC)}/')[2]
             if path in ours or path in patched and (
                     check_configs.COMPILER.search(text) or int(line) in lines(path)):
-                # Sparse does not name the option that asks for a warning.
-                here.add((path, 'COMPILER' if kind == 'error' or '[-W' in text else 'SPARSE',
-                          int(line), text))
+                # Sparse does not name an option that asks for it, and its errors end nothing.
+                compiler = '[-W' in text or status and kind == 'error'
+                here.add((path, 'COMPILER' if compiler else 'SPARSE', int(line), text))
                 why = why or kind == 'error'
         if status and not why:
             first = re.search(r'.*\berror\b.*', output)

@@ -798,7 +798,7 @@ def static(toy):
     shown = 'See:\n\n.. code-block:: diff\n\n    -one\n    +%s\n'
     yield 'quotes', finds(lambda files, top: check_static.quotes(files, top, top),
                           shown % '\ttwo', shown % '\tthree', 'a.rst', 5)
-    toy.write('static/mm/bug.c', 'a();\nBUG_ON(b ||\n       c);\nd();\n')
+    toy.write('static/mm/bug.c', 'a();\nBUG_ON(b ||\n       c);\nx();\n')
     yield 'quotes-bug', finds(lambda files, top: check_static.quotes(files, top, top),
                               'kernel BUG at mm/bug.c:3!\n', 'kernel BUG at mm/bug.c:4!\n', 'a.rst')
     toy.write('static/Kconfig', 'config MINE\n\tbool\n')
@@ -842,10 +842,11 @@ int f(int a)
             ('broken-too', (2, f'{where} warning: unused\nmake: no rule\n'), {'mm/a.c', 'make'})):
         found = check_static.judge_output([result], {'mm/a.c'}, {'mm/b.c'}, lambda path: {7})
         yield f'compiler-{name}', set(found) == said
-    for name, what in (('COMPILER', 'warning: unused [-Wunused]'), ('COMPILER', 'error: no'),
-                       ('SPARSE', 'warning: should it be static?')):
-        found = check_static.judge_output([(0, f'{where} {what}\n')], {'mm/a.c'})
-        yield f'compiler-{what.split(":")[0]}-{name}', [kind for kind, _ in found['mm/a.c']] == [name]
+    for name, status, what in (('COMPILER', 0, 'warning: unused [-Wunused]'),
+                               ('COMPILER', 2, 'error: no'), ('SPARSE', 0, 'error: too long'),
+                               ('SPARSE', 0, 'warning: should it be static?')):
+        found = check_static.judge_output([(status, f'{where} {what}\n')], {'mm/a.c'})
+        yield f'compiler-or-sparse-{what}', [kind for kind, _ in found['mm/a.c']] == [name]
 
     objects, one = ('a', 'b'), [['mov', '%rdi,0x0(%rip)', 'a']]
     yield 'alike', check_readers.alike(one, [['mov', '%rdi,0x0(%rip)', 'b'], ['ret', '', None],
