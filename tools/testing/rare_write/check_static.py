@@ -33,6 +33,14 @@ def read(path):
         return file.read()
 
 
+def stage(folder, path, text):
+    """A file of that name in another folder, for a tool that is to see this instead."""
+    target = os.path.join(folder, path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, 'w') as file:
+        file.write(text)
+
+
 def collect(found):
     """[(file, type, line number, text)] as {file: [(type, line)]}."""
     remarks = {}
@@ -68,10 +76,8 @@ def spelling_of_patches(patches, top=TOP):
     """What these add to files of the kernel, line by line where it is in the patch."""
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:
         for path in patches:
-            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
-            with open(os.path.join(folder, path), 'w') as file:
-                file.writelines(line if re.match(r'\+(?!\+\+ )', line) else '\n'
-                                for line in read(os.path.join(top, path)).splitlines(True))
+            stage(folder, path, re.sub(r'^(?!\+(?!\+\+ )).*', '', read(os.path.join(top, path)),
+                                       flags=re.M))
         return spelling(patches, folder)
 
 
@@ -136,9 +142,7 @@ def coccinelle(files, top=TOP, names=()):
             more = [f'int {name} __wr_rare;\n' for name in sorted(names)
                     if re.search(rf'\b{name}\b', text)]
             if more or re.search(r'__wr_rare\b', text):
-                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
-                with open(os.path.join(folder, path), 'w') as file:
-                    file.writelines([text, *more])
+                stage(folder, path, text + ''.join(more))
                 remarks.update(tool(['spatch', '--very-quiet', '--no-includes', '-D', 'report',
                                      '--sp-file', rule, path],
                                     r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', folder))
@@ -159,8 +163,7 @@ def coccicheck(files):
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:
         for path in files:
             if path.endswith(('.c', '.h')):
-                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
-                shutil.copy(os.path.join(TOP, path), os.path.join(folder, path))
+                stage(folder, path, read(os.path.join(TOP, path)))
         for rule in rules:
             status, output = captured(
                 ['make', '-s', '-C', SRC, 'coccicheck', 'MODE=report',
