@@ -212,8 +212,9 @@ def quotes(files, top=SRC, here=TOP):
                 found.append((path, 'QUOTE', text.count('\n', 0, block.start(1)) + 1,
                               'in none of the patches'))
         for bug in re.finditer(r'kernel BUG at (\S+):(\d+)!', text):
+            source = lines(top, bug[1]) if os.path.exists(os.path.join(top, bug[1])) else ''
             if not re.search(r'\bBUG(_ON)?\(.*(\n.*)?\);$', '\n'.join(
-                    lines(top, bug[1]).splitlines()[int(bug[2]) - 2:int(bug[2])])):
+                    source.splitlines()[int(bug[2]) - 2:int(bug[2])])):
                 found.append((path, 'QUOTE', text.count('\n', 0, bug.start()) + 1,
                               f'no BUG() ends at {bug[1]}:{bug[2]}'))
     return collect(found)

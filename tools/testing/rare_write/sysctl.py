@@ -67,8 +67,22 @@ APPARMOR = (
     '/sys/module/apparmor/parameters/mode',
     '/sys/module/apparmor/parameters/lock_policy',
 )
-# What the kernel is booted with, for which knobs.
-BOOTS = {'': KNOBS + ONE_WAY, 'security=apparmor': APPARMOR}
+# What the boot line can set, and what is then read first.
+SET_AT_BOOT = {
+    '/proc/sys/kernel/loadpin/enforce': ('loadpin.enforce=1', r'1\n'),
+    '/proc/sys/kernel/modules_disabled': ('nomodule', r'1\n'),
+    '/proc/sys/kernel/panic_on_oops': ('oops=panic', r'1\n'),
+    '/proc/sys/kernel/panic_on_warn': ('panic_on_warn=1', r'1\n'),
+    '/proc/sys/kernel/randomize_va_space': ('norandmaps', r'0\n'),
+    '/sys/fs/selinux/enforce': ('enforcing=1', '1'),
+    '/sys/kernel/security/lockdown': ('lockdown=integrity', r'none [integrity] confidentiality\n'),
+}
+# What the kernel is booted with, by what these boots are called, for which knobs, and what is
+# read of them first, if that is said.
+BOOTS = {'': ('', dict.fromkeys(KNOBS + ONE_WAY)),
+         'apparmor': ('security=apparmor', dict.fromkeys(APPARMOR)),
+         'set-at-boot': (' '.join(word for word, _ in SET_AT_BOOT.values()),
+                         {knob: first for knob, (_, first) in SET_AT_BOOT.items()})}
 
 
 def sections(text):
@@ -88,12 +102,14 @@ def sections(text):
 def compare(plain, rare, knobs):
     """{case: 'ok' or 'failed...'} of what was said of these knobs on the two kernels."""
     cases = {}
-    for knob in knobs:
+    for knob, first in knobs.items():
         a, b = plain.get(knob), rare.get(knob)
         if not a or not b:
             cases[knob] = 'failed: not complete'
         elif a[0].startswith('root open to read: '):
             cases[knob] = 'failed: it is not there'
+        elif first and a[0] != (want := f'root reads: "{first}"'):
+            cases[knob] = f'failed: {a[0]!r}, must be {want!r}'
         else:
             differ = [f'{x!r}, was {y!r}' for x, y in zip(b, a) if x != y]
             if len(a) != len(b):
@@ -114,14 +130,15 @@ def files(arch, obj, knobs):
 def run(arch):
     """Both kernels, for make check."""
     cases, kernels = {}, {config: build.kernel(arch, config) for config in KERNELS}
-    for append, knobs in BOOTS.items():
+    for boot, (append, knobs) in BOOTS.items():
         said = []
         for config, obj in kernels.items():
-            name = '-'.join(filter(None, (config, append.partition('=')[2])))
+            name = '-'.join(filter(None, (config, boot)))
             got = vm.boot(arch, obj, f'{arch}-sysctl-{name}', ['exec /bin/sysctl '],
                           files(arch, obj, knobs), timeout=600, append=append)
             problems = got.problems()
             cases[f'{name}.runs'] = f'failed: {"; ".join(problems[:5])}' if problems else 'ok'
             said.append(sections(got.text))
-        cases.update(compare(*said, knobs))
+        cases.update({f'{boot}{knob}': state
+                      for knob, state in compare(*said, knobs).items()})
     return cases

@@ -799,8 +799,10 @@ def static(toy):
     yield 'quotes', finds(lambda files, top: check_static.quotes(files, top, top),
                           shown % '\ttwo', shown % '\tthree', 'a.rst', 5)
     toy.write('static/mm/bug.c', 'a();\nBUG_ON(b ||\n       c);\nx();\n')
-    yield 'quotes-bug', finds(lambda files, top: check_static.quotes(files, top, top),
-                              'kernel BUG at mm/bug.c:3!\n', 'kernel BUG at mm/bug.c:4!\n', 'a.rst')
+    for name, bad in (('line', 'mm/bug.c:4'), ('file', 'mm/gone.c:3')):
+        yield f'quotes-bug-{name}', finds(lambda files, top: check_static.quotes(files, top, top),
+                                          'kernel BUG at mm/bug.c:3!\n', f'kernel BUG at {bad}!\n',
+                                          'a.rst')
     toy.write('static/Kconfig', 'config MINE\n\tbool\n')
     yield 'symbols', finds(lambda files, top: check_static.symbols(['Kconfig', *files], (), top),
                            'CONFIG_MINE\n', 'CONFIG_THEIRS\n', 'a.rst', 0)
@@ -931,7 +933,8 @@ def exploits(_):
 
 def knobs(_):
     """What sysctl.py makes of what two kernels say: (name, is that right)."""
-    every = sysctl.BOOTS['']
+    every = sysctl.BOOTS[''][1]
+    names = [*every]
     said = ''.join(f'[    1.0] sysctl: --- {knob} ---\n[    1.0][   T9] sysctl: root reads: "0"\n'
                    f'[    1.0] Unsafe core_pattern\n[    1.0] sysctl: --- end of {knob} ---\n'
                    for knob in every)
@@ -943,10 +946,15 @@ def knobs(_):
     yield 'same', bad(said) == []
     for name, text, instead in (('value', '"0"', '"1"'), ('no-end', 'end of', 'and of'),
                                 ('more', '"0"\n', '"0"\n[    1.1] sysctl: root open: -13\n')):
-        yield name, bad(said.replace(text, instead, 1)) == [every[0]]
-    yield 'fewer', bad(said[:said.index(every[-1])]) == [every[-1]]
+        yield name, bad(said.replace(text, instead, 1)) == [names[0]]
+    yield 'fewer', bad(said[:said.index(names[-1])]) == [names[-1]]
     missing = sysctl.sections(said.replace('reads: "0"', 'open to read: -2'))
     yield 'not-there', all(state != 'ok' for state in sysctl.compare(missing, missing, every).values())
+    first = {**every, names[0]: '1'}
+    same = sysctl.sections(said)
+    yield 'not-set', sysctl.compare(same, same, first)[names[0]] != 'ok'
+    other = sysctl.sections(said.replace('"0"', '"1"', 1))
+    yield 'set', sysctl.compare(other, other, first)[names[0]] == 'ok'
 
 
 # What kselftest.sh writes: TAP, a shell script, one that cannot run, and one that says nothing.
