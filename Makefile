@@ -21,9 +21,9 @@ help:
 	@echo
 	@echo '  make demo  [ARCH=x86_64|arm64]   build, boot, and show the sample: both without ARCH'
 	@echo '  make check [ARCH=...]            quick tests; ends with N passed, N failed, N skipped'
-	@echo '             [ONLY='pattern ...']  just those with such a name: arm64-max, cost-*, lint'
+	@echo "             [ONLY='pattern ...']  just those with such a name: arm64-max, cost-*, lint"
 	@echo '             [DOCS=1]              and renew what the documentation shows of it'
-	@echo '  make check-full [ARCH=...] [ONLY='pattern ...']'
+	@echo "  make check-full [ARCH=...] [ONLY='pattern ...']"
 	@echo '                                   under every condition: hours, but it resumes'
 	@echo '  make lint                        what boots nothing: checkpatch, sparse, W=1, other configurations, ...'
 	@echo '  make series                      the patches to send, with a cover letter: build/series'
@@ -43,11 +43,12 @@ help:
 	@echo "                                   the kernel's own selftests of what is write-rare, and not"
 	@echo '                                   (of 6.12)'
 	@echo '  make bench [ARCH=...] [ACCEL=tcg|kvm]  what it costs, next to other ways to write'
-	@echo '             [DOCS=1]              and renew what the documentation shows of it'
+	@echo '             [DOCS=1]              and renew what the documentation shows (without ARCH)'
 	@echo '             [RESULTS=file]        show what the module measured on another machine'
 	@echo '  make bench-compare A=old.json B=new.json'
 	@echo '  make bench-system [ARCH=...] [ACCEL=tcg|kvm] [A=exposed] [B=hardened] [DOCS=1]'
 	@echo '                                   boot, system calls, fork, exec, sockets of two kernels'
+	@echo '                                   (DOCS=1: without ARCH)'
 	@echo '  make kernel ARCH=... [CONFIG=test|hardened|prod|off|...] [TOOLCHAIN=clang|gcc]'
 	@echo '  make deb ARCH=... [BASE=file]    Debian packages: its cloud configuration, or another, and ours'
 	@echo '                                   (KERNEL=7.3: only with BASE=)'

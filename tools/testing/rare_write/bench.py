@@ -17,7 +17,7 @@ import bench_static
 import build
 import gdbstub
 import vm
-from common import ARCHES, BUILD, Step, choose, die, first_line, script
+from common import ARCHES, BUILD, KERNEL, KERNELS, Step, choose, die, first_line, script
 
 RESULTS = os.path.join(BUILD, 'results')
 MODULE = '/lib/rare_write_bench.ko'
@@ -320,6 +320,8 @@ def main():
     accel = choose('ACCEL', env('ACCEL') or 'tcg', ('tcg', 'kvm'))
     arch = env('ARCH') or (platform.machine() if accel == 'kvm' else None)
     arch = {'aarch64': 'arm64'}.get(arch, arch)
+    if env('DOCS') and (arch or env('RESULTS') or KERNEL != KERNELS[0]):
+        die(f'DOCS=1 is for both architectures at once, and for {KERNELS[0]}')
     os.makedirs(RESULTS, exist_ok=True)
     if env('RESULTS'):
         arch, result = imported(env('RESULTS'))

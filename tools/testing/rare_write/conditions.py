@@ -57,13 +57,15 @@ def machine(what, ran):
 def row(name, results, old):
     """A line of the table: from what ran now, else from the old line. No cell is empty.
 
-    The attacks on a machine are a boot of their own, but no condition of their own.
+    The attacks on a machine are a boot of their own, but no condition of their own: of what
+    else is checked there it has the failures.
     """
     what, attack = SCENARIOS[name], f'{name}-attack'
     cases, cells = dict(results.get(name, {})), []
     for i, (title, pattern) in enumerate(COLUMNS):
         if title == 'attacks' and attack in SCENARIOS:
-            boot, mine = attack, results.get(attack, {})
+            boot, mine = attack, {case: state for case, state in results.get(attack, {}).items()
+                                  if re.match(pattern, case) or state != 'ok'}
         else:
             boot = name
             mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
