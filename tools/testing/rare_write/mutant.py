@@ -6,7 +6,8 @@
         Arch: x86_64 arm64
         Build: module           the window is inlined into the test: build that alone
         Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets,
-                                boot.line, or core: what the hardened kernel converts
+                                boot.line, starve: its selftest, or core: what the
+                                hardened kernel converts
         Config: hardened        if the test kernel does not have what it breaks
         Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  if it is not the ordinary one

@@ -34,7 +34,7 @@ def compile_it(arch, obj, mutant):
 def judge(killer, boot):
     """What a boot says of the test that is to fail: KILLED, 'SURVIVES' or neither."""
     cases, during = console.results(boot.text), boot.text
-    if killer in ('kselftest', 'core'):
+    if killer in ('kselftest', 'core', 'starve'):
         seen = [state for case, state in cases.items() if case.startswith('kselftest.')]
     else:
         # The cases of a parameterised test are named after their parameters.
@@ -73,6 +73,8 @@ def run(arch, obj, mutant):
         modules = ['rare_write_howto']
     elif mutant.killer == 'core':
         steps, modules = ['exec /bin/rare_write_core '], scenarios.CORE_MODULES
+    elif mutant.killer == 'starve':
+        steps, modules = ['exec /bin/rare_write_starve 3'], []
     elif mutant.killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:

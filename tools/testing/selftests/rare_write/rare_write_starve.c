@@ -2,7 +2,8 @@
 /*
  * Bring a CPU up for the first time while memory runs out: at the first
  * allocation, then at the second, and so on. What rare_write() needs for the CPU
- * is among them: the log says so. It must come up whole or not at all.
+ * is among them: the log says so. It must come up whole or not at all, and if not,
+ * have given back what it had by then.
  * Needs fault injection (FAILSLAB, FAIL_PAGE_ALLOC) and a CPU that has not been
  * up, for example with maxcpus=2 on the kernel's command line:
  *
@@ -21,6 +22,8 @@
 #define DEBUG	"/sys/kernel/debug/"
 #define NTH	"/proc/self/fail-nth"
 #define ROUNDS	500
+/* So often the same, of what may be lost: more than what comes and goes. */
+#define AGAIN	400
 
 static char online[] = "/sys/devices/system/cpu/cpu0/online";
 
@@ -46,6 +49,37 @@ static int get(const char *path)
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	return n > 0 ? atoi(text) : -1;
+}
+
+/* How many pages are free, without what CPUs have not reported. */
+static int free_pages(void)
+{
+	char text[64] = "", *number;
+	int fd, n;
+
+	put("/proc/sys/vm/stat_refresh", "1");
+	fd = open("/proc/vmstat", O_RDONLY);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	number = strchr(text, ' ');
+	return n > 0 && number ? atoi(number + 1) : 0;
+}
+
+/* Does the log say, since it was last asked, that rare_write() lacked memory? */
+static int ours(int log)
+{
+	static const char says[] = "rare_write: no memory for CPU ";
+	char record[2048], *text;
+	int n, found = 0;
+
+	while ((n = read(log, record, sizeof(record) - 1)) > 0) {
+		record[n] = '\0';
+		text = strchr(record, ';');
+		found = found || (text && !strncmp(text + 1, says, sizeof(says) - 1));
+	}
+	return found;
 }
 
 /* A positive number as text; by hand, since nolibc has no snprintf(). */
@@ -87,9 +121,21 @@ static int attempt(int nth, int *failed)
 	return ret;
 }
 
+/* Fail in the same way again and again: are the pages there after it? */
+static int balanced(int log, int nth)
+{
+	int before = free_pages(), failed, same = 0, lost;
+
+	for (int i = 0; i < AGAIN; i++)
+		same += !attempt(nth, &failed) && ours(log);
+	lost = before - free_pages();
+	ksft_print_msg("allocation %d: %d attempts more, %d pages less\n", nth, same, lost);
+	return before && same > AGAIN / 2 && lost < same / 2;
+}
+
 int main(int argc, char **argv)
 {
-	int refused = 0, in_spite = 0, up = 0, ok = 1, failed = 1, nth;
+	int refused = 0, in_spite = 0, up = 0, ok = 1, failed = 1, leaks = 0, of_ours = 0, log, nth;
 
 	ksft_print_header();
 	if (argc < 2 || argv[1][0] < '1' || argv[1][0] > '9' || argv[1][1])
@@ -99,8 +145,12 @@ int main(int argc, char **argv)
 	*strchr(online, '0') = argv[1][0];
 	if (get(online))
 		ksft_exit_skip("CPU %s is up, or is none\n", argv[1]);
-	ksft_set_plan(2);
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	if (log < 0)
+		ksft_exit_fail_msg("cannot read the log\n");
+	ksft_set_plan(3);
 
+	ours(log);
 	for (nth = 1; nth < ROUNDS && failed; nth++) {
 		up = attempt(nth, &failed);
 		if (up < 0)
@@ -112,10 +162,15 @@ int main(int argc, char **argv)
 			in_spite++;
 			ok = ok && !put(online, "0");
 		}
+		if (ours(log) && !up) {
+			of_ours++;
+			leaks += !balanced(log, nth);
+		}
 	}
 	ksft_print_msg("%d attempts failed, %d went well in spite of one failure\n", refused,
 		       in_spite);
 	ksft_test_result(ok && refused > 0, "a CPU that lacks memory stays off\n");
+	ksft_test_result(of_ours && !leaks, "what it had by then is free again\n");
 	ksft_test_result(!failed && up && get(online) == 1, "with memory enough it comes up\n");
 	ksft_finished();
 }
