@@ -22,9 +22,10 @@
  * a module, and then for variables of that module. It is as good a target as the
  * variable: who can change its mode may write as anybody, and who can make up an
  * entry with one of these handlers may write to whatever is write-rare. So a write by
- * way of any other entry is a BUG(). What extra1 and extra2 point to should be
- * read-only, too. A handler of one's own that writes by itself calls
- * rare_sysctl_check() before.
+ * way of any other entry is a BUG(), and so is one by another handler than that of the
+ * entry: a handler of one's own that has one of these do the work calls what
+ * rare_sysctl_handler.h has, and one that writes by itself calls rare_sysctl_check() before.
+ * What extra1 and extra2 point to should be read-only, too.
  */
 #ifndef _LINUX_RARE_SYSCTL_H
 #define _LINUX_RARE_SYSCTL_H

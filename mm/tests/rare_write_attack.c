@@ -896,6 +896,7 @@ static void region_not_its_own(struct kunit *test)
  */
 static const int only_one = 1;
 static __wr_rare_type int one_way __wr_rare = 1;
+static __wr_rare_type int either_way __wr_rare = 1;
 static __wr_rare_type struct ctl_table one_way_table[] __wr_rare = {
 	{
 		.procname = "one_way",
@@ -905,6 +906,13 @@ static __wr_rare_type struct ctl_table one_way_table[] __wr_rare = {
 		.proc_handler = proc_rare_dointvec_minmax,
 		.extra1 = (void *)&only_one,
 		.extra2 = (void *)&only_one,
+	},
+	{
+		.procname = "either_way",
+		.data = (void *)&either_way,
+		.maxlen = sizeof(either_way),
+		.mode = 0644,
+		.proc_handler = proc_rare_dointvec,
 	},
 };
 
@@ -946,6 +954,58 @@ static void parsed_value_changed(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, parsed_to);
 	KUNIT_EXPECT_EQ(test, ret, -EINVAL);
 	KUNIT_EXPECT_EQ(test, one_way, 1);
+}
+
+/* Likewise the address of the entry, which is on the stack, or in a register that comes from it. */
+static int entries_changed;
+
+static int before_parsing_other(struct kretprobe_instance *call, struct pt_regs *regs)
+{
+	const struct ctl_table *table = (void *)regs_get_kernel_argument(regs, 0);
+
+	return table->procname != rare_ptr(&one_way_table[1])->procname;
+}
+
+static __no_sanitize_address int change_entry(struct kretprobe_instance *call,
+					      struct pt_regs *regs)
+{
+	unsigned long *end = task_stack_page(current) + THREAD_SIZE;
+	unsigned long from = (unsigned long)rare_ptr(&one_way_table[1]);
+
+	for (unsigned long *word = (unsigned long *)regs; word < end; word++) {
+		if (READ_ONCE(*word) == from) {
+			WRITE_ONCE(*word, (unsigned long)rare_ptr(&one_way_table[0]));
+			entries_changed++;
+		}
+	}
+	return 0;
+}
+
+static void write_either_way(void *unused)
+{
+	char buf[] = "0";
+	size_t size = 1;
+	loff_t pos = 0;
+
+	proc_rare_dointvec(rare_ptr(&one_way_table[1]), 1, buf, &size, &pos);
+}
+
+static void entry_changed(struct kunit *test)
+{
+	static struct kretprobe probe = {
+		.kp.symbol_name = "proc_dointvec",
+		.entry_handler = before_parsing_other,
+		.handler = change_entry,
+	};
+
+	KUNIT_ASSERT_EQ(test, register_kretprobe(&probe), 0);
+	KUNIT_EXPECT_TRUE(test, dies(write_either_way, NULL, cpu_to_die_on(), "entry_changed",
+				     DIES_OF_BUG));
+	unregister_kretprobe(&probe);
+
+	KUNIT_EXPECT_GT(test, entries_changed, 0);
+	KUNIT_EXPECT_EQ(test, one_way, 1);
+	KUNIT_EXPECT_EQ(test, either_way, 1);
 }
 
 /* Order: what was written before is seen before, P10. */
@@ -1156,6 +1216,7 @@ static struct kunit_case attack_cases[] = {
 	KUNIT_CASE(direct_by_set_memory),
 	KUNIT_CASE(region_not_its_own),
 	KUNIT_CASE(parsed_value_changed),
+	KUNIT_CASE(entry_changed),
 	KUNIT_CASE_PARAM(direct_by_helper, helper_gen_params),
 	KUNIT_CASE_PARAM(deputy, deputy_gen_params),
 	{}

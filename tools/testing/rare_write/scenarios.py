@@ -156,7 +156,7 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          **{name: {'rare_write': 14, 'misuse_is_fatal': 24, 'rare_write_misuse': 3,
                    'stray_write': 2, 'rare_write_protect': 17} for name in REPORT},
          **{name: {'rare_write_attack': 2} if '-bochs-' in name else
-                  {'rare_write_attack': 13, 'direct_by_helper': 6, 'deputy': 38 * 12 + 2}
+                  {'rare_write_attack': 14, 'direct_by_helper': 6, 'deputy': 38 * 12 + 2}
             for name in ATTACKS}}
 
 
