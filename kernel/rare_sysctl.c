@@ -91,8 +91,8 @@ EXPORT_SYMBOL_GPL(rare_sysctl_parse_string);
 int *rare_sysctl_parse_ints(proc_handler *parse, const struct ctl_table *table, void *buffer,
 			    size_t *lenp, loff_t *ppos, int *n, int *ret)
 {
-	int count = READ_ONCE(table->maxlen) / sizeof(int), *old, *new;
 	__wr_rare_type int *data = READ_ONCE(table->data);
+	int count = READ_ONCE(table->maxlen) / sizeof(int), *old, *new;
 	struct ctl_table shadow = *table;
 
 	*n = 0;
