@@ -23,7 +23,7 @@
 #define NTH	"/proc/self/fail-nth"
 #define ROUNDS	500
 /* So often the same: what is lost then is more than what comes and goes. */
-#define AGAIN	400
+#define AGAIN	1000
 
 static char online[] = "/sys/devices/system/cpu/cpu0/online";
 
