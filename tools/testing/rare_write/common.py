@@ -39,10 +39,11 @@ LOGS = os.path.join(BUILD, 'logs')
 
 ARCHES = {
     'x86_64': {'image': 'arch/x86/boot/bzImage', 'target': 'bzImage', 'cross': '', 'source': 'x86',
-               'triple': 'x86_64-linux-gnu', 'machine': 'x86-64', 'debian': 'amd64'},
+               'triple': 'x86_64-linux-gnu', 'machine': 'x86-64', 'debian': 'amd64',
+               'tty': 'ttyS0'},
     'arm64': {'image': 'arch/arm64/boot/Image', 'target': 'Image',
               'cross': 'aarch64-linux-gnu-', 'source': 'arm64', 'triple': 'aarch64-linux-gnu',
-              'machine': 'AArch64', 'debian': 'arm64'},
+              'machine': 'AArch64', 'debian': 'arm64', 'tty': 'ttyAMA0'},
 }
 # The fragments of each kernel, after base.config and the architecture's.
 CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('prod', 'cr0'),

@@ -201,7 +201,7 @@ def boot(arch, disk, kernel, initrd):
         '-display', 'none', '-no-reboot', '-nodefaults', '-serial', 'stdio',
         '-kernel', kernel, '-initrd', initrd,
         '-drive', f'file={disk},if=virtio,format=raw,snapshot=on',
-        '-append', f'root=/dev/vda rw console={vm.QEMU[arch]["tty"]}']
+        '-append', f'root=/dev/vda rw console={ARCHES[arch]["tty"]}']
     with Step(f'booting it on {arch}'), open(log, 'wb') as out, \
             child(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                   stderr=subprocess.STDOUT) as process:

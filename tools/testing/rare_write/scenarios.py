@@ -3,7 +3,7 @@
 import fnmatch
 from typing import NamedTuple
 
-from common import CONFIGS, KERNEL, MAIN
+from common import ARCHES, CONFIGS, KERNEL, MAIN
 
 
 class Scenario(NamedTuple):
@@ -309,7 +309,7 @@ SECOND_SUITES = ('rare_write', 'misuse_is_fatal', 'rare_write_misuse', 'rare_wri
 
 def plan(name):
     """The steps of a scenario, and the modules that they need."""
-    _, config, _, append, _, smp, _ = SCENARIOS[name]
+    arch, config, _, append, _, smp, _ = SCENARIOS[name]
     kind = like(config)
     crash = '/sys/kernel/debug/provoke-crash/DIRECT'
     state = '/sys/module/rare_write_howto/parameters/state'
@@ -326,7 +326,8 @@ def plan(name):
     if config == 'lifecycle':
         # The last of them are not up yet; and then all have seen a night.
         steps += [f'exec /bin/rare_write_starve {cpu}' for cpu in range(2, smp)]
-        steps += ['write /sys/class/rtc/rtc0/wakealarm +3', 'write /sys/power/state freeze']
+        steps += [f'write /sys/class/tty/{ARCHES[arch]["tty"]}/power/wakeup enabled',
+                  'write /sys/power/state freeze']
     # Every CPU but the first goes and returns: the tests then run on returned CPUs.
     steps += [f'write {online.format(cpu)} {on}' for cpu in range(1, smp) for on in (0, 1)]
     steps += ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot a test kernel in QEMU and let it follow a plan."""
+import contextlib
 import os
 import re
 import subprocess
@@ -12,9 +13,9 @@ import console
 from common import ARCHES, BUILD, HERE, child, choose, die, script
 
 QEMU = {
-    'x86_64': {'cmd': ['qemu-system-x86_64', '-machine', 'q35'], 'tty': 'ttyS0',
+    'x86_64': {'cmd': ['qemu-system-x86_64', '-machine', 'q35'],
                'pci': 'virtio-serial-pci'},
-    'arm64': {'cmd': ['qemu-system-aarch64', '-machine', 'virt,gic-version=3'], 'tty': 'ttyAMA0',
+    'arm64': {'cmd': ['qemu-system-aarch64', '-machine', 'virt,gic-version=3'],
               'pci': 'virtio-serial-pci'},
 }
 
@@ -89,16 +90,24 @@ def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append=''
         '-chardev', f'file,id=verdict,path={base}.verdict',
         '-device', 'virtserialport,chardev=verdict',
         # A virtual CPU may wait for a real one for more than the 21 s after which RCU complains.
-        '-append', f'console={qemu["tty"]} panic=-1 printk.devkmsg=on '
+        '-append', f'console={ARCHES[arch]["tty"]} panic=-1 printk.devkmsg=on '
         f'rcupdate.rcu_cpu_stall_timeout=120 {append}', *extra], base
 
 
+def sleeps(log):
+    """Does the console end with consoles being suspended?"""
+    with open(log, 'rb') as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 200))
+        return b'Suspending console(s)' in file.read()
+
+
 def once(argv, base, timeout, echo):
-    """Run a machine until it ends; return a Run."""
+    """Run a machine until it ends, and wake it when it sleeps; return a Run."""
     log = base + '.console'
     end = time.monotonic() + timeout
     timed_out = False
-    with open(log, 'wb') as out, child(argv, stdin=subprocess.DEVNULL, stdout=out,
+    with open(log, 'wb') as out, child(argv, stdin=subprocess.PIPE, stdout=out,
                                        stderr=subprocess.STDOUT) as process:
         shown = 0
         while process.poll() is None:
@@ -106,6 +115,11 @@ def once(argv, base, timeout, echo):
                 timed_out = True
                 process.kill()
             time.sleep(0.2)
+            if sleeps(log):
+                # A key on the console, which has to be told to listen.
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write(b'\n')
+                    process.stdin.flush()
             if echo:
                 shown = show(log, shown, echo)
     if echo:
