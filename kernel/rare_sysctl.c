@@ -85,37 +85,29 @@ char *rare_sysctl_parse_string(const struct ctl_table *table, void *buffer, size
 EXPORT_SYMBOL_GPL(rare_sysctl_parse_string);
 
 /*
- * The @n integers of @table and, behind them, what @parse makes of these, in memory to be
- * freed. @ret is what it returned.
+ * Make @shadow an entry like @table that leads to a copy of its @n integers, in memory to be
+ * freed, with another copy in front. NULL if there are none, ERR_PTR(-ENOMEM) if no memory.
  */
-int *rare_sysctl_parse_ints(proc_handler *parse, const struct ctl_table *table, void *buffer,
-			    size_t *lenp, loff_t *ppos, int *n, int *ret)
+int *rare_sysctl_copy_ints(const struct ctl_table *table, struct ctl_table *shadow, int *n)
 {
 	__wr_rare_type int *data = READ_ONCE(table->data);
-	int count = READ_ONCE(table->maxlen) / sizeof(int), *old, *new;
-	struct ctl_table shadow = *table;
+	int count = READ_ONCE(table->maxlen) / sizeof(int), *old;
 
 	*n = 0;
+	*shadow = *table;
 	rare_sysctl_check_data(table);
-	if (!data || !count) {
-		*ret = parse(&shadow, 1, buffer, lenp, ppos);
+	if (!data || !count)
 		return NULL;
-	}
 	old = kmalloc_array(2 * count, sizeof(*old), GFP_KERNEL);
-	if (!old) {
-		*ret = -ENOMEM;
-		return NULL;
-	}
-	new = old + count;
+	if (!old)
+		return ERR_PTR(-ENOMEM);
 	for (int i = 0; i < count; i++)
 		old[i] = data[i];
-	memcpy(new, old, count * sizeof(*new));
-	shadow.data = new;
-	*ret = parse(&shadow, 1, buffer, lenp, ppos);
+	shadow->data = memcpy(old + count, old, count * sizeof(*old));
 	*n = count;
 	return old;
 }
-EXPORT_SYMBOL_GPL(rare_sysctl_parse_ints);
+EXPORT_SYMBOL_GPL(rare_sysctl_copy_ints);
 
 /**
  * proc_rare_dostring - proc_dostring() for a write-rare array of char
@@ -166,7 +158,8 @@ int proc_rare_dobool(const struct ctl_table *table, int write, void *buffer, siz
 	ret = proc_dobool(&shadow, write, buffer, lenp, ppos);
 	if (new != old) {
 		guard(irqsave)();
-		data = rare_sysctl_target(proc_rare_dobool, table, 0, sizeof(*data));
+		data = rare_sysctl_target(proc_rare_dobool, rare_sysctl_again(table), 0,
+					  sizeof(*data));
 		rare_write(*data, new);
 	}
 	return ret;

@@ -20,6 +20,7 @@
 #ifndef _LINUX_RARE_SYSCTL_HANDLER_H
 #define _LINUX_RARE_SYSCTL_HANDLER_H
 
+#include <linux/err.h>
 #include <linux/irqflags.h>
 #include <linux/rare_sysctl.h>
 #include <linux/rare_write.h>
@@ -31,8 +32,7 @@
 void rare_sysctl_check_data(const struct ctl_table *table);
 char *rare_sysctl_parse_string(const struct ctl_table *table, void *buffer, size_t *lenp,
 			       loff_t *ppos, size_t *len, int *ret);
-int *rare_sysctl_parse_ints(proc_handler *parse, const struct ctl_table *table, void *buffer,
-			    size_t *lenp, loff_t *ppos, int *n, int *ret);
+int *rare_sysctl_copy_ints(const struct ctl_table *table, struct ctl_table *shadow, int *n);
 
 /* Is this read-only data of the kernel other than write-rare? A module has none. */
 static __always_inline bool rare_sysctl_is_fixed(unsigned long addr)
@@ -46,20 +46,25 @@ static __always_inline bool rare_sysctl_is_fixed(unsigned long addr)
 }
 
 /*
- * Where @table says that its @len bytes from @offset on are. BUG()s unless it is read-only,
- * has this handler, and as many bytes. To be asked with interrupts off, and then used at
- * once: for an entry of the kernel nothing is called in between that could put the answer on
- * the stack.
+ * With interrupts off: the entry by an address that comes from memory this once, and of
+ * which the compiler does not know what was found out before.
+ */
+static __always_inline const struct ctl_table *rare_sysctl_again(const struct ctl_table *table)
+{
+	OPTIMIZER_HIDE_VAR(table);
+	return table;
+}
+
+/*
+ * Where @table, of rare_sysctl_again(), says that its @len bytes from @offset on are. BUG()s
+ * unless it is read-only, has this handler, and as many bytes. To be used at once: for an
+ * entry of the kernel nothing is called in between that could put the answer on the stack.
  */
 static __always_inline __wr_rare_type void *
 rare_sysctl_target(proc_handler *handler, const struct ctl_table *table, size_t offset, size_t len)
 {
-	unsigned long first, last;
+	unsigned long first = __rare_addr(table), last = first + sizeof(*table) - 1;
 
-	/* The compiler must not know of it what was found out when interrupts were on. */
-	OPTIMIZER_HIDE_VAR(table);
-	first = __rare_addr(table);
-	last = first + sizeof(*table) - 1;
 	if (!rare_sysctl_is_fixed(first) || !rare_sysctl_is_fixed(last))
 		rare_sysctl_check_data(table);
 	BUG_ON(READ_ONCE(table->proc_handler) != handler);
@@ -80,19 +85,25 @@ static __always_inline int
 rare_sysctl_ints(proc_handler *handler, proc_handler *parse, const struct ctl_table *table,
 		 void *buffer, size_t *lenp, loff_t *ppos)
 {
-	int n, ret, *old = rare_sysctl_parse_ints(parse, table, buffer, lenp, ppos, &n, &ret);
+	const struct ctl_table *entry;
 	__wr_rare_type int *data;
+	struct ctl_table shadow;
+	int *old, n, ret, val;
 
+	old = rare_sysctl_copy_ints(table, &shadow, &n);
+	if (IS_ERR(old))
+		return PTR_ERR(old);
+	ret = parse(&shadow, 1, buffer, lenp, ppos);
 	/* Up to an error they count. Others stay, whoever may be writing them. */
 	for (int i = 0; i < n; i++) {
-		int val = READ_ONCE(old[n + i]);
-
-		if (val == old[i])
+		if (READ_ONCE(old[n + i]) == old[i])
 			continue;
 		guard(irqsave)();
-		data = rare_sysctl_target(handler, table, i * sizeof(int), sizeof(int));
+		entry = rare_sysctl_again(table);
+		val = READ_ONCE(old[n + i]);
+		data = rare_sysctl_target(handler, entry, i * sizeof(int), sizeof(int));
 		/* It was in memory, and what only goes up must not come down. */
-		if (parse == proc_dointvec_minmax && !rare_sysctl_in_range(table, val)) {
+		if (parse == proc_dointvec_minmax && !rare_sysctl_in_range(entry, val)) {
 			ret = -EINVAL;
 			break;
 		}
@@ -119,16 +130,20 @@ static __always_inline int
 proc_rare_dostring_of(proc_handler *handler, const struct ctl_table *table, int write,
 		      void *buffer, size_t *lenp, loff_t *ppos)
 {
-	size_t len;
+	__wr_rare_type void *data;
+	size_t size, len;
 	char *new;
 	int ret;
 
 	if (!write)
 		return proc_dostring(table, write, buffer, lenp, ppos);
-	new = rare_sysctl_parse_string(table, buffer, lenp, ppos, &len, &ret);
+	new = rare_sysctl_parse_string(table, buffer, lenp, ppos, &size, &ret);
 	if (new) {
 		rare_write_begin();
-		__rare_write_n(rare_sysctl_target(handler, table, 0, len), new, len, false);
+		/* Once, as the entry: it is compared with the room that there is. */
+		len = READ_ONCE(size);
+		data = rare_sysctl_target(handler, rare_sysctl_again(table), 0, len);
+		__rare_write_n(data, new, len, false);
 		rare_write_end();
 		kfree(new);
 	}

@@ -272,6 +272,16 @@ static void forged_in_rare(void)
 	write_by(rare_ptr(&forged_table));
 }
 
+/* A good entry, whose own handler would refuse what this one takes. */
+static void by_another_handler(void)
+{
+	char buf[] = "0";
+	size_t size = 1;
+	loff_t pos = 0;
+
+	proc_rare_dointvec(rare_table(&pairs[7]), 1, buf, &size, &pos);
+}
+
 static void forged_in_kernel(void)
 {
 	rare_sysctl_check((const struct ctl_table *)rare_ptr(&rare_write_probe));
@@ -309,6 +319,7 @@ static const struct misuse misuses[] = {
 	MISUSE(forged_uint),
 	MISUSE(forged_and_checked),
 	MISUSE(forged_in_rare),
+	MISUSE(by_another_handler),
 	MISUSE(forged_in_kernel),
 	MISUSE(plain_string),
 	MISUSE(plain_bool),

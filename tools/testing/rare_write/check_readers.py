@@ -48,8 +48,17 @@ STEPS = {
 }
 
 # What writes to where an entry says.
-HANDLERS = ('proc_rare_dostring', 'proc_rare_dobool', 'proc_rare_dointvec', 'proc_rare_douintvec',
-            'proc_rare_dointvec_minmax')
+HANDLERS = {
+    'kernel/rare_sysctl.o': ('proc_rare_dostring', 'proc_rare_dobool', 'proc_rare_dointvec',
+                             'proc_rare_douintvec', 'proc_rare_dointvec_minmax'),
+    'fs/coredump.o': ('proc_dostring_coredump',),
+    'fs/exec.o': ('proc_dointvec_minmax_coredump',),
+    'kernel/printk/sysctl.o': ('proc_dointvec_minmax_sysadmin',),
+    'kernel/trace/ftrace.o': ('ftrace_enable_sysctl',),
+    'net/core/sysctl_net_core.o': ('proc_dointvec_minmax_bpf_restricted',),
+    'security/apparmor/lsm.o': ('apparmor_dointvec',),
+    'security/loadpin/loadpin.o': ('proc_handler_loadpin',),
+}
 
 FUNCTION = re.compile(r'^[0-9a-f]+ <(\w+)>:$')
 RELOCATION = re.compile(r'^\s*[0-9a-f]+:\s+R_\w+\s+(\S+?)(?:[+-]0x[0-9a-f]+)?$')
@@ -159,14 +168,19 @@ def order(arch, body):
 
 
 def asked_last(body):
-    """Is an entry of the kernel looked at once interrupts are off? On x86-64: arm64 has the
-    addresses to compare with in registers before.
+    """Is an entry of the kernel looked at once interrupts are off, and what comes from the stack
+    then used for all? On x86-64: arm64 has the addresses to compare with in registers before.
 
     They are constants, so that a compiler might compare before, and load the entry from the
-    stack again.
+    stack again. What it loads twice in a row was compared and is loaded to be used; the
+    loops of a window load something else in between.
     """
-    behind = itertools.dropwhile(lambda line: line[0] != 'cli', body)
-    return '__start_rodata' in [symbol for _, _, symbol in behind]
+    behind = list(itertools.dropwhile(lambda line: line[0] != 'cli', body))
+    masked = itertools.takewhile(lambda line: line[0] not in ('cli', 'sti'), behind[1:])
+    slots = [found[1] for mnemonic, operands, _ in masked if mnemonic.startswith('mov') and
+             (found := re.match(r'(\S*\(%rsp\)), ', operands))]
+    return ('__start_rodata' in [symbol for _, _, symbol in behind] and
+            all(one != other for one, other in itertools.pairwise(slots)))
 
 
 def alike(one, other, names):
@@ -234,20 +248,22 @@ def loads(body, where):
 def kernel(arch):
     """Look at functions of the kernel; return {case: 'ok' or 'failed...'}."""
     config, toolchain = LANES['clang']
-    obj, paths = object_folder(arch, config, toolchain), ('kernel/rare_sysctl.o', 'kernel/umh.o')
+    obj, paths = object_folder(arch, config, toolchain), (*HANDLERS, 'kernel/umh.o')
     status, output = captured([*build.make_args(arch, toolchain, obj), *paths],
                               env=build.environment())
     if status:
         return {'clang.kernel': f'failed: {output[-300:]}'}
-    sysctl, umh = (os.path.join(obj, path) for path in paths)
+    umh = os.path.join(obj, 'kernel/umh.o')
     # It passes two structs by value, of which clang uses the initial value. To name one takes
     # an instruction or, on arm64, two.
     found = loads(functions(umh).get('call_usermodehelper_exec_async', []), sections(umh))
     cases = {'clang.reads_capabilities': 'ok' if found == {'x86_64': 2, 'arm64': 4}[arch] else
                                          f'failed: {found} references to them'}
     if arch == 'x86_64':
-        bodies = functions(sysctl)
-        early = [name for name in HANDLERS if not asked_last(bodies.get(name, []))]
+        early = []
+        for path, names in HANDLERS.items():
+            bodies = functions(os.path.join(obj, path))
+            early += [name for name in names if not asked_last(bodies.get(name, []))]
         cases['clang.asked_last'] = f'failed: {" ".join(early)}' if early else 'ok'
     return cases
 

@@ -148,7 +148,7 @@ ALIAS = {'x86_64-max-4level': 'ffff878', 'x86_64-max-5level': 'ff0f'}
 # How many cases of each suite must run, by scenario or by its kernel.
 OFF = {'rare_write': 14, 'rare_list': 5, 'rare_sysctl': 1, 'like_the_original': 12}
 PROD = {**OFF, 'misuse_is_fatal': 24, 'rare_write_misuse': 3, 'stray_write': 2,
-        'list_misuse_is_fatal': 26, 'rare_list_misuse': 1, 'sysctl_misuse_is_fatal': 11,
+        'list_misuse_is_fatal': 26, 'rare_list_misuse': 1, 'sysctl_misuse_is_fatal': 12,
         'kselftest': 8}
 CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          # Without what needs an alias.

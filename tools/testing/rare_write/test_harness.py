@@ -860,6 +860,11 @@ int f(int a)
     loads = [['movq', '0x10(%rsp), %r12', None], ['cmpq', '$0x0, %r12', '__start_rodata']]
     yield 'asked-last', check_readers.asked_last([['cli', '', None], *loads])
     yield 'asked-early', not check_readers.asked_last([*loads, ['cli', '', None]])
+    again = ['movq', '0x10(%rsp), %rax', None]
+    for name, between, good in (('twice', [], False), ('in-loop', [['movq', '(%rsp), %rbx', None]], True),
+                                ('unmasked', [['sti', '', None]], True)):
+        yield f'asked-{name}', good == check_readers.asked_last(
+            [['cli', '', None], *loads, *between, again])
 
     entry, clear, after = (['movq', '%r14, (%rcx)', None], ['movq', '$0x0, (%rcx)', None],
                            ['movb', '%al, (%rdx)', None])
