@@ -3,9 +3,10 @@
  * Bring a CPU up for the first time while rare_write() has no memory for it: one
  * allocation after the other fails, each so often that a page which is not given
  * back is missed. Then, with that done, while memory runs out: at the first
- * allocation, at the second, and so on. It must come up whole or not at all. Needs fault injection (FAILSLAB,
- * FAIL_PAGE_ALLOC, FAULT_INJECTION_STACKTRACE_FILTER) and a CPU that has not been up,
- * for example with maxcpus=2 on the kernel's command line:
+ * allocation, at the second, and so on. It must come up whole or not at all.
+ * Needs fault injection (FAILSLAB, FAIL_PAGE_ALLOC, FAULT_INJECTION_STACKTRACE_FILTER)
+ * and a CPU that has not been up, for example with maxcpus=2 on the kernel's command
+ * line:
  *
  *	rare_write_starve NUMBER-OF-CPU
  */
