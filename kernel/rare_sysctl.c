@@ -200,9 +200,8 @@ EXPORT_SYMBOL_GPL(proc_rare_dointvec);
 int proc_rare_douintvec(const struct ctl_table *table, int write, void *buffer, size_t *lenp,
 			loff_t *ppos)
 {
-	if (!write)
-		return proc_douintvec(table, write, buffer, lenp, ppos);
-	return rare_sysctl_ints(proc_rare_douintvec, proc_douintvec, table, buffer, lenp, ppos);
+	return rare_sysctl_ints(proc_rare_douintvec, proc_douintvec, table, write, buffer, lenp,
+				ppos);
 }
 EXPORT_SYMBOL_GPL(proc_rare_douintvec);
 

@@ -80,16 +80,18 @@ static __always_inline bool rare_sysctl_in_range(const struct ctl_table *table, 
 	return (!min || val >= READ_ONCE(*min)) && (!max || val <= READ_ONCE(*max));
 }
 
-/* Have @parse read the integers of @table, of which it may take only some, and write them. */
+/* What @parse does; of what is written it may take only some integers, which are stored here. */
 static __always_inline int
 rare_sysctl_ints(proc_handler *handler, proc_handler *parse, const struct ctl_table *table,
-		 void *buffer, size_t *lenp, loff_t *ppos)
+		 int write, void *buffer, size_t *lenp, loff_t *ppos)
 {
 	const struct ctl_table *entry;
 	__wr_rare_type int *data;
 	struct ctl_table shadow;
 	int *old, n, ret, val;
 
+	if (!write)
+		return parse(table, write, buffer, lenp, ppos);
 	old = rare_sysctl_copy_ints(table, &shadow, &n);
 	if (IS_ERR(old))
 		return PTR_ERR(old);
@@ -167,9 +169,7 @@ static __always_inline int
 proc_rare_dointvec_of(proc_handler *handler, const struct ctl_table *table, int write,
 		      void *buffer, size_t *lenp, loff_t *ppos)
 {
-	if (!write)
-		return proc_dointvec(table, write, buffer, lenp, ppos);
-	return rare_sysctl_ints(handler, proc_dointvec, table, buffer, lenp, ppos);
+	return rare_sysctl_ints(handler, proc_dointvec, table, write, buffer, lenp, ppos);
 }
 
 /**
@@ -189,9 +189,7 @@ static __always_inline int
 proc_rare_dointvec_minmax_of(proc_handler *handler, const struct ctl_table *table, int write,
 			     void *buffer, size_t *lenp, loff_t *ppos)
 {
-	if (!write)
-		return proc_dointvec_minmax(table, write, buffer, lenp, ppos);
-	return rare_sysctl_ints(handler, proc_dointvec_minmax, table, buffer, lenp, ppos);
+	return rare_sysctl_ints(handler, proc_dointvec_minmax, table, write, buffer, lenp, ppos);
 }
 
 #else
