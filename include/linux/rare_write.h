@@ -74,6 +74,7 @@
 #include <linux/build_bug.h>
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
+#include <linux/irqflags.h>
 #include <linux/rare_write_active.h>
 #include <linux/rare_write_types.h>
 #include <linux/rcupdate.h>
@@ -107,7 +108,6 @@
 #if RARE_WRITE_IS_ON
 
 #include <linux/bug.h>
-#include <linux/irqflags.h>
 #include <linux/jump_label.h>
 #include <linux/kasan.h>
 #include <linux/minmax.h>
@@ -193,12 +193,18 @@ do {									\
 #define __rare_native(var)						\
 	(__native_word(typeof(var)) && __alignof__(var) >= sizeof(var))
 
-/* Bounded by the object: at compile time if possible. */
+/*
+ * Bounded by the object: at compile time, or in the window, where the variable @len is
+ * in a register from here on. With interrupts on it may be in memory at any time.
+ */
 #define __rare_check_len(obj, len)					\
 do {									\
 	BUILD_BUG_ON_MSG(__builtin_constant_p(len) && (len) > sizeof(obj), \
 			 "longer than the object: " #obj);		\
-	BUG_ON((len) > sizeof(obj));					\
+	if (!__builtin_constant_p(len)) {				\
+		OPTIMIZER_HIDE_VAR(len);				\
+		BUG_ON((len) > sizeof(obj));				\
+	}								\
 } while (0)
 
 static __always_inline unsigned long __rare_addr(const volatile void *ptr)
@@ -512,17 +518,17 @@ static __always_inline void __rare_fill(const volatile void *dst, u8 byte, size_
 static __always_inline ssize_t
 __rare_str(const volatile void *dst, const char *src, size_t size)
 {
-	size_t len = strnlen(src, size);
-	bool fits = len < size;
+	size_t len = strnlen(src, size), n;
 
-	if (!fits)
-		len = size - 1;
 	rare_write_begin();
-	__rare_range(__rare_addr(dst), len + 1);
-	__rare_write_n(dst, src, len, false);
-	__rare_write_n(dst + len, "", 1, true);
+	/* It may have been in memory, and longer since. */
+	OPTIMIZER_HIDE_VAR(len);
+	n = min(len, size - 1);
+	__rare_range(__rare_addr(dst), n + 1);
+	__rare_write_n(dst, src, n, false);
+	__rare_write_n(dst + n, "", 1, true);
 	rare_write_end();
-	return fits ? len : -E2BIG;
+	return len < size ? len : -E2BIG;
 }
 
 /**
@@ -695,11 +701,14 @@ do {									\
  */
 #define rare_write_copy(obj, src, len)					\
 do {									\
+	const void *__rare_src = (src);					\
 	size_t __rare_len = (len);					\
 									\
 	__rare_check(obj);						\
+	rare_write_begin();						\
 	__rare_check_len(obj, __rare_len);				\
-	__rare_write_bytes(&(obj), (src), __rare_len);			\
+	__rare_write_n(&(obj), __rare_src, __rare_len, false);		\
+	rare_write_end();						\
 } while (0)
 
 /**
@@ -836,11 +845,15 @@ DEFINE_LOCK_GUARD_0(rare_write, (void)0, (void)0)
 	__rare_fetch(var, (__rare_typeof(var))(__rare_old & __rare_val)); \
 })
 
-/* BUG() unless @map is a bitmap, by itself no pointer to one, that has a bit @nr. */
+/*
+ * BUG() unless @map is a bitmap, by itself no pointer to one, that has a bit @nr: with
+ * interrupts off, or the variable @nr may be in memory, and another bit since.
+ */
 #define __rare_check_bit(nr, map)					\
 do {									\
 	static_assert(__same_type((map)[0], unsigned long) &&		\
 		      !__same_type(map, &(map)[0]), "not a bitmap: " #map);	\
+	OPTIMIZER_HIDE_VAR(nr);						\
 	BUG_ON((nr) >= BITS_PER_BYTE * sizeof(map));			\
 } while (0)
 
@@ -857,11 +870,14 @@ do {									\
  */
 #define rare_set_bit(nr, map)						\
 ({									\
-	unsigned long __rare_nr = (nr);					\
+	unsigned long __rare_nr = (nr), __rare_was, __rare_off;		\
 									\
+	local_irq_save(__rare_off);					\
 	__rare_check_bit(__rare_nr, map);				\
-	!!(rare_fetch_or((map)[BIT_WORD(__rare_nr)], BIT_MASK(__rare_nr)) & \
-	   BIT_MASK(__rare_nr));					\
+	__rare_was = rare_fetch_or((map)[BIT_WORD(__rare_nr)],		\
+				   BIT_MASK(__rare_nr)) & BIT_MASK(__rare_nr); \
+	local_irq_restore(__rare_off);					\
+	!!__rare_was;							\
 })
 
 /**
@@ -876,11 +892,14 @@ do {									\
  */
 #define rare_clear_bit(nr, map)						\
 ({									\
-	unsigned long __rare_nr = (nr);					\
+	unsigned long __rare_nr = (nr), __rare_was, __rare_off;		\
 									\
+	local_irq_save(__rare_off);					\
 	__rare_check_bit(__rare_nr, map);				\
-	!!(rare_fetch_and((map)[BIT_WORD(__rare_nr)], ~BIT_MASK(__rare_nr)) & \
-	   BIT_MASK(__rare_nr));					\
+	__rare_was = rare_fetch_and((map)[BIT_WORD(__rare_nr)],		\
+				   ~BIT_MASK(__rare_nr)) & BIT_MASK(__rare_nr); \
+	local_irq_restore(__rare_off);					\
+	!!__rare_was;							\
 })
 
 #endif /* _LINUX_RARE_WRITE_H */

@@ -60,6 +60,17 @@ HANDLERS = {
     'security/loadpin/loadpin.o': ('proc_handler_loadpin',),
 }
 
+# What keeps an index in its table, or a value from going back: how often, by file.
+BOUNDS = {
+    'kernel/kexec_core.o': 1,
+    'net/core/sock_diag.o': 2,
+    'net/core/sysctl_net_core.o': 2,
+    'net/socket.o': 1,
+    'security/lockdown/lockdown.o': 1,
+    'security/selinux/ss/services.o': 1,
+    'security/yama/yama_lsm.o': 1,
+}
+
 FUNCTION = re.compile(r'^[0-9a-f]+ <(\w+)>:$')
 RELOCATION = re.compile(r'^\s*[0-9a-f]+:\s+R_\w+\s+(\S+?)(?:[+-]0x[0-9a-f]+)?$')
 INSTRUCTION = re.compile(r'^\s*[0-9a-f]+:\s+(\w\S*)\s*(.*?)\s*(?:(?:#|//|<).*)?$')
@@ -183,6 +194,15 @@ def asked_last(body):
             all(one != other for one, other in itertools.pairwise(slots)))
 
 
+def compared_masked(body):
+    """How often is something compared once interrupts are off, before a window, which masks
+    them again? On x86-64, as above."""
+    masks = [index for index, (mnemonic, *_) in enumerate(body) if mnemonic == 'cli']
+    between = [body[one:other] for one, other in itertools.pairwise(masks)]
+    return sum(any(mnemonic.startswith('cmp') for mnemonic, *_ in steps) and
+               not any('%cr3' in operands for _, operands, _ in steps) for steps in between)
+
+
 def alike(one, other, names):
     """Are two functions the same, but for the names of their objects? Neither has a branch."""
     first, second = ([(m, symbol if symbol not in names else 'object') for m, _, symbol in
@@ -248,7 +268,7 @@ def loads(body, where):
 def kernel(arch):
     """Look at functions of the kernel; return {case: 'ok' or 'failed...'}."""
     config, toolchain = LANES['clang']
-    obj, paths = object_folder(arch, config, toolchain), (*HANDLERS, 'kernel/umh.o')
+    obj, paths = object_folder(arch, config, toolchain), [*HANDLERS, *BOUNDS, 'kernel/umh.o']
     status, output = captured([*build.make_args(arch, toolchain, obj), *paths],
                               env=build.environment())
     if status:
@@ -265,6 +285,9 @@ def kernel(arch):
             bodies = functions(os.path.join(obj, path))
             early += [name for name in names if not asked_last(bodies.get(name, []))]
         cases['clang.asked_last'] = f'failed: {" ".join(early)}' if early else 'ok'
+        early = [path for path, times in BOUNDS.items() if times > sum(
+            map(compared_masked, functions(os.path.join(obj, path)).values()))]
+        cases['clang.compared_masked'] = f'failed: {" ".join(early)}' if early else 'ok'
     return cases
 
 

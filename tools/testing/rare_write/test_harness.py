@@ -866,6 +866,14 @@ int f(int a)
         yield f'asked-{name}', good == check_readers.asked_last(
             [['cli', '', None], *loads, *between, again])
 
+    mask, look, window = ['cli', '', None], ['cmpl', '$0x9, %ebx', None], ['movq', '%rax, %cr3', None]
+    for name, body, times in (('masked', [mask, look, mask, window], 1),
+                              ('masked-twice', [mask, look, mask, window] * 2, 2),
+                              ('early', [look, mask, window, mask, window], 0),
+                              ('nowhere', [mask, mask, window], 0),
+                              ('of-the-window', [mask, look, window, mask, window], 0)):
+        yield f'compared-{name}', check_readers.compared_masked(body) == times
+
     entry, clear, after = (['movq', '%r14, (%rcx)', None], ['movq', '$0x0, (%rcx)', None],
                            ['movb', '%al, (%rdx)', None])
     for name, stores, good in (('once', ['movl'], True), ('not', [], False),
