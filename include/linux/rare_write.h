@@ -690,7 +690,7 @@ do {									\
 
 /**
  * rare_write_copy - copy into a write-rare array or struct
- * @obj: the object; evaluated once
+ * @obj: the object; evaluated once, inside the window
  * @src: pointer to what to copy; evaluated once
  * @len: bytes, at most the size of @obj: checked by the compiler if it is a
  *	constant, else BUG()
@@ -853,7 +853,8 @@ DEFINE_LOCK_GUARD_0(rare_write, (void)0, (void)0)
 do {									\
 	static_assert(__same_type((map)[0], unsigned long) &&		\
 		      !__same_type(map, &(map)[0]), "not a bitmap: " #map);	\
-	OPTIMIZER_HIDE_VAR(nr);						\
+	if (!__builtin_constant_p(nr))					\
+		OPTIMIZER_HIDE_VAR(nr);					\
 	BUG_ON((nr) >= BITS_PER_BYTE * sizeof(map));			\
 } while (0)
 
@@ -872,11 +873,13 @@ do {									\
 ({									\
 	unsigned long __rare_nr = (nr), __rare_was, __rare_off;		\
 									\
-	local_irq_save(__rare_off);					\
+	if (RARE_WRITE_IS_ON)						\
+		local_irq_save(__rare_off);				\
 	__rare_check_bit(__rare_nr, map);				\
 	__rare_was = rare_fetch_or((map)[BIT_WORD(__rare_nr)],		\
 				   BIT_MASK(__rare_nr)) & BIT_MASK(__rare_nr); \
-	local_irq_restore(__rare_off);					\
+	if (RARE_WRITE_IS_ON)						\
+		local_irq_restore(__rare_off);				\
 	!!__rare_was;							\
 })
 
@@ -894,11 +897,13 @@ do {									\
 ({									\
 	unsigned long __rare_nr = (nr), __rare_was, __rare_off;		\
 									\
-	local_irq_save(__rare_off);					\
+	if (RARE_WRITE_IS_ON)						\
+		local_irq_save(__rare_off);				\
 	__rare_check_bit(__rare_nr, map);				\
 	__rare_was = rare_fetch_and((map)[BIT_WORD(__rare_nr)],		\
 				   ~BIT_MASK(__rare_nr)) & BIT_MASK(__rare_nr); \
-	local_irq_restore(__rare_off);					\
+	if (RARE_WRITE_IS_ON)						\
+		local_irq_restore(__rare_off);				\
 	!!__rare_was;							\
 })
 

@@ -114,6 +114,7 @@ static struct hand hands[CONTEXTS][DESKS];
 struct attacks {
 	u64 tried;
 	u64 inside;		/* while a window was open somewhere */
+	u64 interrupted;	/* windows that were open here, by an NMI */
 	u64 hits;
 };
 
@@ -166,6 +167,7 @@ static void attack(struct attacks *attacks)
 	unsigned long addr = (unsigned long)desks + (hash >> 8) % sizeof(desks) / 8 * 8;
 	unsigned int cpu = (hash & 0xff) % nr_cpu_ids;
 
+	attacks->interrupted += mine;
 	attacks->inside += mine || (cpu_possible(cpu) && rare_write_debug_private(cpu));
 	if (!mine)
 		attacks->hits += !store(alias_of((void *)addr), 8).hit;
@@ -672,6 +674,7 @@ static void add_attacks(struct attacks *sum, const struct attacks *one)
 {
 	sum->tried += READ_ONCE(one->tried);
 	sum->inside += one->inside;
+	sum->interrupted += one->interrupted;
 	sum->hits += one->hits;
 }
 
@@ -698,8 +701,8 @@ static void show(struct seq_file *m)
 		add_attacks(&attacks, &per_cpu(nmi_attacks, cpu));
 	seq_printf(m, "windows %llu\nin_softirq %llu\nin_hardirq %llu\nreads %llu\n", windows,
 		   rounds(SOFTIRQ), rounds(HARDIRQ), reads);
-	seq_printf(m, "attacks %llu\ninside %llu\nnmis %llu\n", attacks.tried, attacks.inside,
-		   nmis());
+	seq_printf(m, "attacks %llu\ninside %llu\nnmis %llu\nnmis_inside %llu\n", attacks.tried,
+		   attacks.inside, nmis(), attacks.interrupted);
 	seq_printf(m, "hits %llu\ntorn %llu\nstale %llu\nlost %llu\nidle %llu\nmismatches %lu\n",
 		   attacks.hits, torn, stale, lost, idle,
 		   rare_write_debug_mismatches() - mismatches_before);

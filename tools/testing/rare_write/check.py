@@ -340,8 +340,9 @@ def asked(full=False):
     """The tables that ARCH and ONLY ask for, with the source made ready."""
     arch, only = os.environ.get('ARCH'), os.environ.get('ONLY')
     todo = tables([choose('ARCH', arch, ARCHES)] if arch else list(ARCHES), only, full)
-    if not todo:
-        die(f'ONLY={only} fits no test')
+    for pattern in (only or '').split():
+        if not fnmatch.filter([name for name, *_ in todo], pattern):
+            die(f'ONLY={pattern} fits no test')
     tree.prepare()
     return todo
 

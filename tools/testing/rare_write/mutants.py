@@ -64,6 +64,7 @@ def run(arch, obj, mutant):
     if mutant.killer == 'symbols.gadgets':
         return 'SURVIVES' if check.gadgets(obj)[mutant.killer] == 'ok' else 'killed'
     name, steps, modules = f'mutant-{mutant.name}-{arch}', None, [mutant.module()]
+    timeout = 300
     append = f'kunit.filter_glob={mutant.killer} {mutant.append}'
     if mutant.scenario == 'begin-in-nmi':
         append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi'].append
@@ -74,14 +75,15 @@ def run(arch, obj, mutant):
     elif mutant.killer == 'core':
         steps, modules = ['exec /bin/rare_write_core '], scenarios.CORE_MODULES
     elif mutant.killer == 'starve':
-        steps, modules = ['exec /bin/rare_write_starve 3'], []
+        # Thousands of CPUs that do not come up.
+        steps, modules, timeout = ['exec /bin/rare_write_starve 3'], [], 2400
     elif mutant.killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:
         steps = [f'insmod /lib/{mutant.module()}.ko {mutant.params}']
     files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
     files.update(check.programs(arch, obj, steps))
-    boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu)
+    boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu, timeout=timeout)
     if f'init: step {steps[-1]}' not in boot.text:
         return 'did not come to the test'
     if mutant.scenario == 'begin-in-nmi':

@@ -192,8 +192,8 @@ SMAP = {'cpu.smap': r'flags\t*: .* smap\b'}
 LOOK_AT = {'x86_64-max-5level': '/proc/cpuinfo', 'x86_64-nosmap': '/proc/cpuinfo',
            'x86_64-nokaslr': '/proc/iomem'}
 PROOF = {
-    'x86_64-bochs-pcid': {**PCID, 'cpu.pti': 'page tables isolation: enabled'},
-    'x86_64-bochs-pcid-nopti': {**PCID, 'cpu.nopti': 'page tables isolation: disabled'},
+    'x86_64-bochs-pcid': {**PCID, 'kernel.pti': 'page tables isolation: enabled'},
+    'x86_64-bochs-pcid-nopti': {**PCID, 'kernel.no-pti': 'page tables isolation: disabled'},
     **{f'{arch}-lifecycle': {
         'suspend.slept': r'(?s)PM: suspend entry \(s2idle\).*PM: suspend exit',
         'starve.refused': r'# [1-9]\d* attempts failed',
@@ -217,15 +217,24 @@ PROOF = {
             'kernel.e0pd': 'CPU features: detected: E0PD'}))},
     'x86_64-nosmap': {'cpu.no-smap': r'flags\t*: (?!.* smap\b).* smep\b'},
     # Where a kernel is that nobody moved.
-    'x86_64-nokaslr': {'kernel.no-kaslr': r'\b0*1000000-[0-9a-f]+ : Kernel code'},
+    'x86_64-nokaslr': {'memory.no-kaslr': r'\b0*1000000-[0-9a-f]+ : Kernel code'},
     'arm64-nokaslr': {'kernel.no-kaslr': 'KASLR disabled on command line'},
-    'x86_64-qemu64-pti': {'cpu.pti': 'page tables isolation: enabled'},
+    'x86_64-qemu64-pti': {'kernel.pti': 'page tables isolation: enabled'},
     'arm64-max-kpti': {'kernel.kpti': 'CPU features: detected: Kernel page table isolation'},
     'arm64-cortex-a57': {'kernel.sw-pan': r'emulated: Privileged Access Never \(PAN\) using TTBR0'},
     'arm64-lpa2': {'kernel.lpa2': r'CPU features: detected: 52-bit Virtual Addressing \(LPA2\)'},
     'x86_64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized'},
     'arm64-kasan': {'kernel.kasan': 'kasan: KernelAddressSanitizer initialized \\(generic'},
 }
+
+# What a kernel says of itself it says in the boots of the attacks as well.
+PROOF.update({name: {case: pattern for case, pattern in
+                     PROOF.get(name.removesuffix('-attack'), {}).items()
+                     if case.startswith('kernel.')} for name in ATTACKS})
+# Where the firmware has more than idling, with what only that stops: CPUs, and the system's core.
+DEEP = ('x86_64-lifecycle',)
+PROOF['x86_64-lifecycle']['suspend.core'] = (
+    r'(?s)PM: suspend entry \(deep\).*suspend debug: Waiting for \d+ second.*PM: suspend exit')
 
 # What a report says of a store to the kernel's variable, and of what came of it.
 REPORTED = {
@@ -328,6 +337,10 @@ def plan(name):
         steps += [f'exec /bin/rare_write_starve {cpu}' for cpu in range(2, smp)]
         steps += [f'write /sys/class/tty/{ARCHES[arch]["tty"]}/power/wakeup enabled',
                   'write /sys/power/state freeze']
+    if name in DEEP:
+        # Without the last step, from which this machine does not switch itself off.
+        steps += ['write /sys/power/pm_test core', 'write /sys/power/state mem',
+                  'write /sys/power/pm_test none']
     # Every CPU but the first goes and returns: the tests then run on returned CPUs.
     steps += [f'write {online.format(cpu)} {on}' for cpu in range(1, smp) for on in (0, 1)]
     steps += ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',

@@ -91,7 +91,8 @@ def machine(arch, obj, name, plan, files, cpu=None, smp=4, mem='768M', append=''
         '-device', 'virtserialport,chardev=verdict',
         # A virtual CPU may wait for a real one for more than the 21 s after which RCU complains.
         '-append', f'console={ARCHES[arch]["tty"]} panic=-1 printk.devkmsg=on '
-        f'rcupdate.rcu_cpu_stall_timeout=120 {append}', *extra], base
+        # And the boot line is looked for in a log that is not endless.
+        f'rcupdate.rcu_cpu_stall_timeout=120 log_buf_len=4M {append}', *extra], base
 
 
 def sleeps(log):

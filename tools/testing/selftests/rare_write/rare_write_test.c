@@ -18,18 +18,11 @@
 #endif
 
 #include "../kselftest.h"
+#include "place.h"
 
 #define DEBUG	"/sys/kernel/debug/rare_write/"
 #define TRACE	"/sys/kernel/tracing/"
 #define HOWTO	"/sys/module/rare_write_howto/parameters/state"
-
-/* On arm64, where the alias is: a process may have memory there all the same. */
-#ifdef __aarch64__
-#define PLACE	0x800000000000UL
-#else
-#define PLACE	0x400000000000UL
-#endif
-#define PAGE	65536	/* the largest there is */
 
 #define CPUS	10	/* that are switched: the numbers with one digit */
 
@@ -148,21 +141,20 @@ static void counters(void)
 /* A process with memory where the alias is keeps it, and its address space. */
 static void user_memory(void)
 {
-	unsigned char *page = mmap((void *)PLACE, PAGE, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	unsigned char *page = map_where_alias_is();
 	int ok = 1;
 
-	if (page == MAP_FAILED) {
+	if (!page) {
 		ksft_test_result_skip("cannot map a page where the alias is\n");
 		return;
 	}
 	for (int round = 0; round < 200 && ok; round++) {
-		memset(page, round, PAGE);
+		memset(page, round, PLACE_SIZE);
 		ok = !put(HOWTO, round & 1 ? "1 /sbin/odd" : "2 /sbin/even");
-		for (int i = 0; i < PAGE; i++)
+		for (int i = 0; i < PLACE_SIZE; i++)
 			ok = ok && page[i] == (unsigned char)round;
 	}
-	munmap(page, PAGE);
+	munmap(page, PLACE_SIZE);
 	ksft_test_result(ok, "user memory at the address of the alias survives windows\n");
 }
 
