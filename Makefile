@@ -10,7 +10,7 @@ BUILD := $(CURDIR)/build$(addprefix /,$(filter-out 6.12,$(KERNEL)))
 
 DEB_DEPS = +dpkg-dev debhelper cpio gcc-aarch64-linux-gnu
 # Another architecture's packages are installed by an emulator.
-DEBIAN_DEPS = mmdebstrap genext2fs $(if $(filter arm64,$(ARCH)),qemu-user-static arch-test)
+DEBIAN_DEPS = mmdebstrap genext2fs arch-test $(if $(filter arm64,$(ARCH)),qemu-user-static binfmt-support)
 LINT_DEPS = +gcc-aarch64-linux-gnu spin sparse coccinelle codespell shellcheck python3-sphinx
 
 export ARCH MODULE APPEND CPU SMP ACCEL ONLY LINUX_SRC LINUX_TAR RESULTS DOCS KERNEL BUILDS MINUTES BASE

@@ -113,6 +113,14 @@ def selftests(folder):
     return target
 
 
+def check_installs(arch):
+    """What installs packages must run here: say so now and not in an hour."""
+    debian = ARCHES[arch]['debian']
+    if subprocess.run(['arch-test', debian], capture_output=True).returncode:
+        die(f'this machine runs no program for {debian}, which its packages are installed by; as '
+            f'root: update-binfmts --enable {vm.QEMU[arch]["cmd"][0].replace("-system", "")}')
+
+
 def image(arch, package):
     """A disk with Debian and this package installed; return (disk, kernel, initramfs)."""
     folder = os.path.dirname(package)
@@ -221,6 +229,8 @@ def main():
     arch = choose('ARCH', os.environ.get('ARCH', ''), ARCHES)
     if os.environ.get('DOCS') and (os.environ.get('BASE') or KERNEL != KERNELS[0]):
         die(f'DOCS=1 is for the configuration of Debian, and for {KERNELS[0]}')
+    if sys.argv[1:] == ['boot']:
+        check_installs(arch)
     made = packages(arch)
     for path in made:
         print(f'  {os.path.relpath(path)}')
