@@ -4,6 +4,7 @@
 #define PLACE_H
 
 #ifndef NOLIBC
+#include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #endif
@@ -12,8 +13,8 @@
 
 /*
  * On arm64 the alias is in the middle of what addresses of processes there are with
- * these pages: the highest power of two that can be mapped. On x86-64 it is elsewhere,
- * and any place is as good.
+ * these pages: the highest power of two that is one, or else mmap() says ENOMEM. On
+ * x86-64 it is elsewhere, and any place is as good.
  */
 static inline unsigned char *map_where_alias_is(void)
 {
@@ -27,7 +28,7 @@ static inline unsigned char *map_where_alias_is(void)
 	do {
 		page = mmap((void *)(1UL << bit), PLACE_SIZE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	} while (page == MAP_FAILED && bit-- > 30);
+	} while (page == MAP_FAILED && errno == ENOMEM && bit-- > 30);
 	return page == MAP_FAILED ? NULL : page;
 }
 
