@@ -701,13 +701,11 @@ do {									\
  */
 #define rare_write_copy(obj, src, len)					\
 do {									\
-	const void *__rare_src = (src);					\
-	size_t __rare_len = (len);					\
+	const void *__rare_from = (src);				\
+	size_t __rare_bytes = (len);					\
 									\
-	__rare_check(obj);						\
 	rare_write_begin();						\
-	__rare_check_len(obj, __rare_len);				\
-	__rare_write_n(&(obj), __rare_src, __rare_len, false);		\
+	__rare_write_copy(obj, __rare_from, __rare_bytes);		\
 	rare_write_end();						\
 } while (0)
 
@@ -858,6 +856,23 @@ do {									\
 	BUG_ON((nr) >= BITS_PER_BYTE * sizeof(map));			\
 } while (0)
 
+/*
+ * Change bit @nr of @map by @fetch, rare_fetch_or() or its like, with @word, in which
+ * __rare_nr is the bit, checked. True if it was set before.
+ */
+#define __rare_change_bit(nr, map, fetch, word)				\
+({									\
+	unsigned long __rare_nr = (nr), __rare_was, __rare_off;		\
+									\
+	if (RARE_WRITE_IS_ON)						\
+		local_irq_save(__rare_off);				\
+	__rare_check_bit(__rare_nr, map);				\
+	__rare_was = fetch((map)[BIT_WORD(__rare_nr)], word) & BIT_MASK(__rare_nr); \
+	if (RARE_WRITE_IS_ON)						\
+		local_irq_restore(__rare_off);				\
+	!!__rare_was;							\
+})
+
 /**
  * rare_set_bit - set a bit of a write-rare bitmap
  * @nr: the bit, evaluated once; BUG()s if @map does not have it
@@ -870,18 +885,7 @@ do {									\
  * Return: true if it was set before.
  */
 #define rare_set_bit(nr, map)						\
-({									\
-	unsigned long __rare_nr = (nr), __rare_was, __rare_off;		\
-									\
-	if (RARE_WRITE_IS_ON)						\
-		local_irq_save(__rare_off);				\
-	__rare_check_bit(__rare_nr, map);				\
-	__rare_was = rare_fetch_or((map)[BIT_WORD(__rare_nr)],		\
-				   BIT_MASK(__rare_nr)) & BIT_MASK(__rare_nr); \
-	if (RARE_WRITE_IS_ON)						\
-		local_irq_restore(__rare_off);				\
-	!!__rare_was;							\
-})
+	__rare_change_bit(nr, map, rare_fetch_or, BIT_MASK(__rare_nr))
 
 /**
  * rare_clear_bit - clear a bit of a write-rare bitmap
@@ -894,17 +898,6 @@ do {									\
  * Return: true if it was set before.
  */
 #define rare_clear_bit(nr, map)						\
-({									\
-	unsigned long __rare_nr = (nr), __rare_was, __rare_off;		\
-									\
-	if (RARE_WRITE_IS_ON)						\
-		local_irq_save(__rare_off);				\
-	__rare_check_bit(__rare_nr, map);				\
-	__rare_was = rare_fetch_and((map)[BIT_WORD(__rare_nr)],		\
-				   ~BIT_MASK(__rare_nr)) & BIT_MASK(__rare_nr); \
-	if (RARE_WRITE_IS_ON)						\
-		local_irq_restore(__rare_off);				\
-	!!__rare_was;							\
-})
+	__rare_change_bit(nr, map, rare_fetch_and, ~BIT_MASK(__rare_nr))
 
 #endif /* _LINUX_RARE_WRITE_H */

@@ -55,15 +55,13 @@ def pristine():
     """Make the repository, from the same source as the other, once: it takes a minute."""
     with open(tree.ORIGIN) as file:
         origin = file.read()
-    trees = [source(arch) for arch in ARCHES]
-    if (os.path.isfile(MADE) and open(MADE).read() == origin and
-            all(os.path.isdir(folder) for folder in (LINUX, *trees))):
+    if os.path.isfile(MADE) and open(MADE).read() == origin and os.path.isdir(LINUX):
         return
     # A version comes behind it, or a size and a date.
     kind, path = re.match(r'(LINUX_SRC|LINUX_TAR)=(.*?) [\d. ]+$', origin).groups()
-    for folder in (LINUX, *trees):
+    for folder in (LINUX, *(source(arch) for arch in ARCHES)):
         shutil.rmtree(folder, ignore_errors=True)
-        os.makedirs(folder)
+    os.makedirs(LINUX)
     with Step(f'making a git repository of {os.path.basename(path)}'):
         status, output = captured(
             # Whose files they are, git minds.
@@ -76,9 +74,15 @@ def pristine():
         # It would pack in the background, for minutes, what is thrown away.
         series.git(LINUX, 'config', 'gc.auto', '0')
         series.commit(LINUX, f'Linux {tree.look(LINUX)[0]}')
-        for folder in trees:
-            series.git(LINUX, 'worktree', 'add', '--quiet', '--detach', folder, 'pristine')
     write_whole(MADE, origin)
+
+
+def check_out(arch):
+    """The tree to build in: 1.7 GB that whoever builds nothing does without."""
+    if not os.path.isdir(source(arch)):
+        # Forced: git may still know the one that was there and is gone.
+        series.git(LINUX, 'worktree', 'add', '--quiet', '--force', '--detach', source(arch),
+                   'pristine')
 
 
 def applied(names):
@@ -274,6 +278,8 @@ def main():
         symbols(commits[-1])
     if os.environ.get('BUILDS') == '0':
         return
+    for arch in arches:
+        check_out(arch)
     build_all(arches, names, commits)
     print(f'each of {len(names)} patches builds and boots: {" ".join(arches)}')
 
