@@ -103,7 +103,7 @@ series-try:
 
 # The last ones have their attacks in the suites of a kernel that is booted anyway.
 attack: deps
-	@ONLY='*-attack *-begin-in-nmi x86_64-max-5level arm64-max arm64-max-pseudo-nmi' \
+	@ONLY='*-attack *-in-nmi x86_64-max-5level arm64-max arm64-max-pseudo-nmi' \
 		python3 $T/check.py
 
 kselftest: deps

@@ -480,7 +480,8 @@ rare_hlist_add_behind(__wr_rare_type struct hlist_node *n, __wr_rare_type struct
  * @n: the node
  * @h: the head
  *
- * As hlist_add_tail_rcu(). Looks for the end with interrupts as they are.
+ * As hlist_add_tail_rcu(). Looks for the end with interrupts as they are, and follows
+ * nothing but what is write-rare.
  *
  * Context: as rare_write(), under the lock of the list.
  */
@@ -489,8 +490,13 @@ rare_hlist_add_tail_rcu(__wr_rare_type struct hlist_node *n, __wr_rare_type stru
 {
 	__rare_hlist_slot *slot = &h->first;
 
-	while (*slot)
+	/* It asks about what it follows before there is a window that keeps modules here. */
+	guard(rcu)();
+	__rare_entry(__rare_addr(slot));
+	while (*slot) {
+		__rare_hlist_check(*slot);
 		slot = &(*slot)->next;
+	}
 	guard(rare_write)();
 	__rare_hlist_add(n, slot, NULL);
 }

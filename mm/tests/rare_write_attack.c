@@ -63,6 +63,9 @@ static int open_windows(void *unused)
 			/* ...and that goes only after who looks can know. */
 			smp_store_mb(writer.open, 0);
 		}
+		/* Too short for anybody to know, but often enough to be met. */
+		for (int i = 0; i < 64; i++)
+			rare_write(quarry, writer.windows);
 		cond_resched();
 	}
 	return 0;
@@ -202,6 +205,16 @@ static void with_write(unsigned long dst, size_t len)
 	rare_write(*(__wr_rare_type u64 *)dst, 666);
 }
 
+static void with_write_struct(unsigned long dst, size_t len)
+{
+	struct packed {
+		u8 bytes[sizeof(junk)];
+	} val;
+
+	memcpy(&val, junk, sizeof(val));
+	rare_write(*(__wr_rare_type struct packed *)dst, val);
+}
+
 static void with_write_inside(unsigned long dst, size_t len)
 {
 	rare_write_begin();
@@ -292,7 +305,11 @@ static RARE_LIST_HEAD(spare);
 static __wr_rare_type struct hlist_head hlist __wr_rare;
 static __wr_rare_type struct hlist_node hlinked __wr_rare, hspare __wr_rare;
 
-/* A helper of lists that takes what is at the destination for a node, or for a head. */
+/*
+ * A helper of lists that takes what is at the destination for a node to be added, removed
+ * or replaced. Where @name ends in "to" it is a head, in "at" a neighbour, in "by" what
+ * takes the place of another.
+ */
 #define WITH_NODE(name, type, op)					\
 static void with_##name(unsigned long dst, size_t len)			\
 {									\
@@ -305,35 +322,49 @@ WITH_NODE(list_init, list_head, rare_list_init(node))
 WITH_NODE(list_add, list_head, rare_list_add(node, &list))
 WITH_NODE(list_add_tail, list_head, rare_list_add_tail(node, &list))
 WITH_NODE(list_add_to, list_head, rare_list_add(&spare, node))
+WITH_NODE(list_add_tail_to, list_head, rare_list_add_tail(&spare, node))
 WITH_NODE(list_del, list_head, rare_list_del(node))
 WITH_NODE(list_del_init, list_head, rare_list_del_init(node))
 WITH_NODE(list_del_rcu, list_head, rare_list_del_rcu(node))
 WITH_NODE(list_replace, list_head, rare_list_replace(node, &spare))
 WITH_NODE(list_replace_rcu, list_head, rare_list_replace_rcu(node, &spare))
+WITH_NODE(list_replace_by, list_head, rare_list_replace(&list, node))
+WITH_NODE(list_replace_rcu_by, list_head, rare_list_replace_rcu(&list, node))
 WITH_NODE(list_splice, list_head, rare_list_splice(node, &list))
 WITH_NODE(list_splice_tail, list_head, rare_list_splice_tail(node, &list))
 WITH_NODE(list_splice_init, list_head, rare_list_splice_init(node, &list))
 WITH_NODE(list_splice_tail_init, list_head, rare_list_splice_tail_init(node, &list))
+WITH_NODE(list_splice_to, list_head, rare_list_splice(&spare, node))
+WITH_NODE(list_splice_tail_to, list_head, rare_list_splice_tail(&spare, node))
+WITH_NODE(list_splice_init_to, list_head, rare_list_splice_init(&spare, node))
+WITH_NODE(list_splice_tail_init_to, list_head, rare_list_splice_tail_init(&spare, node))
 WITH_NODE(hlist_add_head, hlist_node, rare_hlist_add_head(node, &hlist))
+WITH_NODE(hlist_add_head_to, hlist_head, rare_hlist_add_head(&hspare, node))
 WITH_NODE(hlist_add_before, hlist_node, rare_hlist_add_before(node, &hlinked))
+WITH_NODE(hlist_add_before_at, hlist_node, rare_hlist_add_before(&hspare, node))
 WITH_NODE(hlist_add_behind, hlist_node, rare_hlist_add_behind(node, &hlinked))
+WITH_NODE(hlist_add_behind_at, hlist_node, rare_hlist_add_behind(&hspare, node))
 WITH_NODE(hlist_add_tail_rcu, hlist_node, rare_hlist_add_tail_rcu(node, &hlist))
+WITH_NODE(hlist_add_tail_rcu_to, hlist_head, rare_hlist_add_tail_rcu(&hspare, node))
 WITH_NODE(hlist_del, hlist_node, rare_hlist_del(node))
 WITH_NODE(hlist_del_init, hlist_node, rare_hlist_del_init(node))
 WITH_NODE(hlist_del_rcu, hlist_node, rare_hlist_del_rcu(node))
 WITH_NODE(hlist_del_init_rcu, hlist_node, rare_hlist_del_init_rcu(node))
 WITH_NODE(hlist_replace_rcu, hlist_node, rare_hlist_replace_rcu(node, &hspare))
+WITH_NODE(hlist_replace_rcu_by, hlist_node, rare_hlist_replace_rcu(&hlinked, node))
 
 struct call {
 	const char *name;
 	void (*func)(unsigned long dst, size_t len);
 	bool bytes;	/* may start anywhere, else is promised to be aligned */
 	bool node;	/* asks about both of its pointers */
+	bool head;	/* follows its pointer: one that is half there leads anywhere */
 	bool has_len;
 };
 
 static const struct call calls[] = {
 	{ "write", with_write },
+	{ "write_struct", with_write_struct, .bytes = true },
 	{ "write_inside", with_write_inside },
 	{ "copy", with_copy, .bytes = true, .has_len = true },
 	{ "copy_inside", with_copy_inside, .bytes = true, .has_len = true },
@@ -353,24 +384,36 @@ static const struct call calls[] = {
 	{ "list_add", with_list_add, .node = true },
 	{ "list_add_tail", with_list_add_tail, .node = true },
 	{ "list_add_to", with_list_add_to, .node = true },
+	{ "list_add_tail_to", with_list_add_tail_to, .node = true },
 	{ "list_del", with_list_del, .node = true },
 	{ "list_del_init", with_list_del_init, .node = true },
 	{ "list_del_rcu", with_list_del_rcu, .node = true },
 	{ "list_replace", with_list_replace, .node = true },
 	{ "list_replace_rcu", with_list_replace_rcu, .node = true },
+	{ "list_replace_by", with_list_replace_by, .node = true },
+	{ "list_replace_rcu_by", with_list_replace_rcu_by, .node = true },
 	{ "list_splice", with_list_splice, .node = true },
 	{ "list_splice_tail", with_list_splice_tail, .node = true },
 	{ "list_splice_init", with_list_splice_init, .node = true },
 	{ "list_splice_tail_init", with_list_splice_tail_init, .node = true },
+	{ "list_splice_to", with_list_splice_to, .node = true },
+	{ "list_splice_tail_to", with_list_splice_tail_to, .node = true },
+	{ "list_splice_init_to", with_list_splice_init_to, .node = true },
+	{ "list_splice_tail_init_to", with_list_splice_tail_init_to, .node = true },
 	{ "hlist_add_head", with_hlist_add_head, .node = true },
+	{ "hlist_add_head_to", with_hlist_add_head_to, .head = true },
 	{ "hlist_add_before", with_hlist_add_before, .node = true },
+	{ "hlist_add_before_at", with_hlist_add_before_at, .node = true },
 	{ "hlist_add_behind", with_hlist_add_behind, .node = true },
+	{ "hlist_add_behind_at", with_hlist_add_behind_at, .node = true },
 	{ "hlist_add_tail_rcu", with_hlist_add_tail_rcu, .node = true },
+	{ "hlist_add_tail_rcu_to", with_hlist_add_tail_rcu_to, .head = true },
 	{ "hlist_del", with_hlist_del, .node = true },
 	{ "hlist_del_init", with_hlist_del_init, .node = true },
 	{ "hlist_del_rcu", with_hlist_del_rcu, .node = true },
 	{ "hlist_del_init_rcu", with_hlist_del_init_rcu, .node = true },
 	{ "hlist_replace_rcu", with_hlist_replace_rcu, .node = true },
+	{ "hlist_replace_rcu_by", with_hlist_replace_rcu_by, .node = true },
 };
 
 static const u64 rodata[2] = { 0x5678, 0x9abc };
@@ -562,8 +605,9 @@ static const void *deputy_gen_params(const void *prev, char *desc)
 		pair = (struct pair){ calls, targets };
 	else
 		pair.target++;
-	/* The last target is the one that not every call can have. */
-	if (pair.target < end && pair.target->wraps && !pair.call->has_len)
+	/* The last targets are those that not every call can have. */
+	while (pair.target < end && ((pair.target->over && pair.call->head) ||
+				     (pair.target->wraps && !pair.call->has_len)))
 		pair.target++;
 	if (pair.target == end) {
 		pair.target = targets;
@@ -746,6 +790,11 @@ static void by_memcpy(void *unused)
 	memcpy((void *)helper_target, junk, sizeof(junk));
 }
 
+static void by_memmove(void *unused)
+{
+	memmove((void *)helper_target, junk, sizeof(junk));
+}
+
 static void by_memset(void *unused)
 {
 	memset((void *)helper_target, 0x66, HELPER_AREA);
@@ -754,6 +803,11 @@ static void by_memset(void *unused)
 static void by_atomic_add(void *unused)
 {
 	atomic64_add(1, (atomic64_t *)helper_target);
+}
+
+static void by_xchg(void *unused)
+{
+	xchg((u64 *)helper_target, 666);
 }
 
 static void by_cmpxchg(void *unused)
@@ -776,8 +830,10 @@ static const struct helper {
 	void (*func)(void *unused);
 } helpers[] = {
 	{ "memcpy", by_memcpy },
+	{ "memmove", by_memmove },
 	{ "memset", by_memset },
 	{ "atomic_add", by_atomic_add },
+	{ "xchg", by_xchg },
 	{ "cmpxchg", by_cmpxchg },
 	{ "set_bit", by_set_bit },
 	{ "strscpy", by_strscpy },

@@ -1023,9 +1023,12 @@ static void address_space_restored(struct kunit *test)
 	/* No context switch in between, which would be another address space. */
 	preempt_disable();
 	before = mmu_state();
-	rare_write(v64, 1);
+	/* A single write has a window of its own; this one looks around in it. */
+	__rare_fetch(v64, ({ inside = mmu_state(); __rare_old; }));
 	after = mmu_state();
 	KUNIT_EXPECT_MEMEQ(test, &before, &after, sizeof(before));
+	KUNIT_EXPECT_NE(test, before.root, inside.root);
+	KUNIT_EXPECT_NE(test, before.flags, inside.flags);
 	scoped_guard(rare_write) {
 		__rare_write(v64, 1);
 		inside = mmu_state();
@@ -1068,7 +1071,7 @@ static struct {
 	long access;
 	u64 private;
 	struct fault fault;
-	bool begin;
+	int die;	/* of what, see die_in_nmi() */
 	/* Of all: how many found an alias, and how many could do what they must not. */
 	int inside, wrong;
 } nmi;
@@ -1077,10 +1080,12 @@ static void on_nmi(void)
 {
 	u32 val;
 
-	if (nmi.begin) {
+	/* Not to come behind either is the test; the kernel lives on, and that shows. */
+	if (nmi.die == 1) {
 		rare_write_begin();
-		/* Not to come here is the test; the kernel lives on, and that shows. */
 		rare_write_end();
+	} else if (nmi.die == 2) {
+		rare_write(v64, 666);
 	}
 	nmi.access = copy_from_user_nofault(&val, nmi.user, sizeof(val));
 	nmi.fault = store((unsigned long)&v64, 8);
@@ -1180,7 +1185,7 @@ static void nmi_setup(struct kunit *test)
 	nmi.count = 0;
 	nmi.inside = 0;
 	nmi.wrong = 0;
-	nmi.begin = false;
+	nmi.die = 0;
 	KUNIT_ASSERT_EQ(test, put_user(1, nmi.user), 0);
 
 	migrate_disable();
@@ -1645,15 +1650,20 @@ static struct kunit_suite protect_suite = {
  */
 static int die_in_nmi(const char *val, const struct kernel_param *kp)
 {
+	int ret, die;
+
+	ret = kstrtoint(val, 0, &die);
+	if (ret)
+		return ret;
 	migrate_disable();
 	nmi.cpu = raw_smp_processor_id();
 	nmi.user = NULL;
-	nmi.begin = true;
+	nmi.die = die;
 	if (!nmi_start()) {
 		take_nmi();
 		nmi_stop();
 	}
-	nmi.begin = false;
+	nmi.die = 0;
 	migrate_enable();
 	pr_err("survived a window in NMI\n");
 	return -EIO;
@@ -1662,7 +1672,7 @@ static int die_in_nmi(const char *val, const struct kernel_param *kp)
 static const struct kernel_param_ops die_in_nmi_ops = { .set = die_in_nmi };
 
 module_param_cb(die_in_nmi, &die_in_nmi_ops, NULL, 0200);
-MODULE_PARM_DESC(die_in_nmi, "write here to open a window in NMI, which ends in a panic");
+MODULE_PARM_DESC(die_in_nmi, "write 1 to open a window in NMI, 2 to write there: it ends in a panic");
 
 kunit_test_suites(&api_suite, &misuse_suite, &stray_suite, &protect_suite);
 

@@ -10,7 +10,7 @@
                                 hardened kernel converts
         Config: hardened        if the test kernel does not have what it breaks
         Kernel: 6.12            if what it changes is not in all
-        Scenario: begin-in-nmi  if it is not the ordinary one
+        Scenario: begin-in-nmi  a boot that must end in a panic, and not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
         Append: rodata=on       likewise, to the kernel's command line
         Params: report=1        what the module is told

@@ -66,9 +66,9 @@ def run(arch, obj, mutant):
     name, steps, modules = f'mutant-{mutant.name}-{arch}', None, [mutant.module()]
     timeout = 300
     append = f'kunit.filter_glob={mutant.killer} {mutant.append}'
-    if mutant.scenario == 'begin-in-nmi':
-        append = scenarios.SCENARIOS[f'{arch}-begin-in-nmi'].append
-        steps, _ = scenarios.plan(f'{arch}-begin-in-nmi')
+    scenario = f'{arch}-{mutant.scenario}'
+    if mutant.scenario:
+        append, (steps, _) = scenarios.SCENARIOS[scenario].append, scenarios.plan(scenario)
     elif mutant.killer == 'kselftest':
         steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
         modules = ['rare_write_howto']
@@ -86,8 +86,8 @@ def run(arch, obj, mutant):
     boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu, timeout=timeout)
     if f'init: step {steps[-1]}' not in boot.text:
         return 'did not come to the test'
-    if mutant.scenario == 'begin-in-nmi':
-        cases = check.judge_death(f'{arch}-begin-in-nmi', boot)
+    if mutant.scenario:
+        cases = check.judge_death(scenario, boot)
         return ('timed out' if boot.timed_out else
                 'SURVIVES' if set(cases.values()) == {'ok'} else 'killed')
     if mutant.killer == 'boot.line':

@@ -53,9 +53,11 @@ QUICK = {
     # Plain stores are let through, and all else is as ever.
     'x86_64-report': Scenario('x86_64', MAIN, 'max', 'rare_write=report rare_write_audit'),
     'arm64-report': Scenario('arm64', MAIN, 'max', 'rare_write=report rare_write_audit'),
-    'x86_64-begin-in-nmi': Scenario('x86_64', MAIN, 'max', 'kunit.filter_glob=none'),
-    'arm64-begin-in-nmi': Scenario('arm64', MAIN, 'max', 'irqchip.gicv3_pseudo_nmi=1 '
-                           'kunit.filter_glob=none'),
+    **{f'x86_64-{what}-in-nmi': Scenario('x86_64', MAIN, 'max', 'kunit.filter_glob=none')
+       for what in ('begin', 'write')},
+    **{f'arm64-{what}-in-nmi': Scenario('arm64', MAIN, 'max', 'irqchip.gicv3_pseudo_nmi=1 '
+                                        'kunit.filter_glob=none')
+       for what in ('begin', 'write')},
 }
 
 # What else there is: slower, or with a kernel of its own.
@@ -99,20 +101,27 @@ FULL = {
     'arm64-lifecycle': Scenario('arm64', 'lifecycle', append='maxcpus=2'),
 }
 
-# What the attacks run under, in boots of their own: `make attack`. Not with pseudo-NMIs, as above.
+# What the attacks run under, in boots of their own: `make attack`.
 ATTACKED = ('x86_64-max-5level', 'x86_64-bochs-pcid', 'arm64-max', 'arm64-max-rodata-on')
 # Two CPUs are needed from the start.
 ATTACKED_TOO = ('x86_64-qemu64-pti', 'x86_64-max-4level', 'arm64-cortex-a57', 'arm64-max-kpti',
-                *(name for name in FULL if not name.endswith(
+                'arm64-max-pseudo-nmi', *(name for name in FULL if not name.endswith(
                     ('-smp1', '-lifecycle', '-exposed', '-prod', '-off'))))
+# By how many of them, and which, where not all can be made: in bochs, which takes minutes for
+# one audit, by what is about the TLB; with pseudo-NMIs by what provokes no BUG(), as above.
+SOME_ATTACKS = {'-bochs-': (2, 'hijack*'), '-pseudo-nmi-': (11, '[!de]*')}
+
+
+def some_attacks(name):
+    return next((some for part, some in SOME_ATTACKS.items() if part in name), None)
 
 
 def attacked(names):
-    """The same machines, to attack; with bochs, which takes minutes for one audit, by what is
-    about the TLB."""
-    return {f'{name}-attack': what._replace(append=' '.join((
-        what.append, 'kunit.filter_glob=rare_write_attack.hijack*' if '-bochs-' in name else
-        'rare_write_audit')).strip()) for name, what in {**QUICK, **FULL}.items() if name in names}
+    """The same machines, to attack."""
+    return {(attack := f'{name}-attack'): what._replace(append=' '.join((
+        what.append, f'kunit.filter_glob=rare_write_attack.{some[1]}'
+        if (some := some_attacks(attack)) else 'rare_write_audit')).strip())
+        for name, what in {**QUICK, **FULL}.items() if name in names}
 
 
 QUICK.update(attacked(ATTACKED))
@@ -126,7 +135,7 @@ REPORT = ('x86_64-report', 'arm64-report')
 # These must not survive: what the console shows, in this order.
 DIES = {name: (r'kernel BUG at \S*rare_write\.h', r'on_nmi|handle_nmi|handle_overflow',
                r'Kernel panic - not syncing: .*Fatal exception in interrupt')
-        for name in ('x86_64-begin-in-nmi', 'arm64-begin-in-nmi')}
+        for name in SCENARIOS if name.endswith('-in-nmi')}
 
 # What the kernel says at boot, by scenario or by its kernel; None: nothing.
 BOOT_LINE = {
@@ -155,8 +164,8 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
          'cr0': {**PROD, 'misuse_is_fatal': 21},
          **{name: {'rare_write': 14, 'misuse_is_fatal': 24, 'rare_write_misuse': 3,
                    'stray_write': 2, 'rare_write_protect': 17} for name in REPORT},
-         **{name: {'rare_write_attack': 2} if '-bochs-' in name else
-                  {'rare_write_attack': 14, 'direct_by_helper': 6, 'deputy': 38 * 12 + 2}
+         **{name: {'rare_write_attack': some[0]} if (some := some_attacks(name)) else
+                  {'rare_write_attack': 14, 'direct_by_helper': 8, 'deputy': 51 * 12 - 4 + 2}
             for name in ATTACKS}}
 
 
@@ -253,11 +262,16 @@ CYCLES = {'x86_64-max-5level': 70, 'arm64-max': 70}
 AUDIT_STEP = 'cat /sys/kernel/debug/rare_write/audit '
 
 
+def attempts(name):
+    """How often each CPU tries to hijack each other's window."""
+    return 10000 if '-bochs-' in name else 100000
+
+
 def attacks(name):
     """The steps of the attacks: audits before, between and after all loading of modules."""
     unloaded = '/sys/module/rare_write_attack/parameters/unloaded'
-    if '-bochs-' in name:
-        return ['insmod /lib/rare_write_attack.ko attempts=10000', AUDIT_STEP,
+    if some_attacks(name):
+        return [f'insmod /lib/rare_write_attack.ko attempts={attempts(name)}', AUDIT_STEP,
                 'rmmod rare_write_attack ']
     return [AUDIT_STEP, 'insmod /lib/rare_write_attack.ko ', AUDIT_STEP,
             'insmod /lib/rare_write_howto.ko ', AUDIT_STEP, 'rmmod rare_write_howto ',
@@ -270,6 +284,10 @@ AUDITS.update({name: ['ok'] for name in REPORT})
 AUDITS['arm64-max-rodata-on-attack'] = ['ok', 'FAILED', 'FAILED', 'FAILED', 'ok']
 PROOF.update({name: {**PROOF.get(name, {}), 'boot.audit': r'\] rare_write: audit: ok: \d+ pages'}
               for name in AUDITS if 'rare_write_audit' in SCENARIOS[name].append})
+# Of four CPUs, if there are as many, each has attacked each other.
+PROOF.update({name: {**PROOF[name], 'hijack.pairs':
+                     rf'# {n * (n - 1)} pairs, each at least {attempts(name)} attempts'}
+              for name in ATTACKS if (n := min(SCENARIOS[name].smp, 4))})
 
 # Skips that are right: (scenario, suite.case), either a pattern: the reason given.
 SKIPS = {
@@ -325,7 +343,8 @@ def plan(name):
     online = '/sys/devices/system/cpu/cpu{}/online'
     if name in DIES:
         return ['insmod /lib/rare_write_kunit.ko ',
-                'write /sys/module/rare_write_kunit/parameters/die_in_nmi 1'], ['rare_write_kunit']
+                'write /sys/module/rare_write_kunit/parameters/die_in_nmi '
+                f'{1 if "begin" in name else 2}'], ['rare_write_kunit']
     if name in REPORT:
         return ['insmod /lib/rare_write_kunit.ko report=1', AUDIT_STEP,
                 'rmmod rare_write_kunit '], ['rare_write_kunit']
@@ -335,10 +354,12 @@ def plan(name):
     if config == 'lifecycle':
         # The last of them are not up yet; and then all have seen a night.
         steps += [f'exec /bin/rare_write_starve {cpu}' for cpu in range(2, smp)]
-        steps += [f'write /sys/class/tty/{ARCHES[arch]["tty"]}/power/wakeup enabled',
-                  'write /sys/power/state freeze']
+        wakeup = f'/sys/class/tty/{ARCHES[arch]["tty"]}/power/wakeup'
+        steps += [f'write {wakeup} enabled', 'write /sys/power/state freeze',
+                  f'write {wakeup} disabled']
     if name in DEEP:
-        # Without the last step, from which this machine does not switch itself off.
+        # Without the last step, from which this machine does not switch itself off. It comes
+        # back by itself: a key that is still being pressed would only keep it from going.
         steps += ['write /sys/power/pm_test core', 'write /sys/power/state mem',
                   'write /sys/power/pm_test none']
     # Every CPU but the first goes and returns: the tests then run on returned CPUs.
