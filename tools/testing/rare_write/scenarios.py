@@ -176,8 +176,8 @@ CASES['hardened'] = CASES['exposed'] = {**CASES['test'], 'kselftest': 8 + 7}
 # What is the last for others, to be locked down, is not tried there.
 CASES['arm64-max-pseudo-nmi'] = {'rare_write_protect': 17, 'kselftest': 8 + 6}
 
-# Three more of rare_write_starve.
-CASES.update({f'{arch}-lifecycle': {**CASES['test'], 'kselftest': 11}
+# Five more of rare_write_starve.
+CASES.update({f'{arch}-lifecycle': {**CASES['test'], 'kselftest': 8 + 5}
               for arch in ('x86_64', 'arm64')})
 
 
@@ -364,6 +364,8 @@ def plan(name):
                   'write /sys/power/pm_test none']
     # Every CPU but the first goes and returns: the tests then run on returned CPUs.
     steps += [f'write {online.format(cpu)} {on}' for cpu in range(1, smp) for on in (0, 1)]
+    if config == 'lifecycle':
+        steps.append('exec /bin/rare_write_starve /lib/rare_write_howto.ko')
     steps += ['insmod /lib/rare_write_kunit.ko ', 'rmmod rare_write_kunit ',
               'insmod /lib/rare_write_howto.ko ', f'write {state} 3 /sbin/other', f'cat {state} ']
     modules = ['rare_write_kunit', 'rare_list_kunit', 'rare_sysctl_kunit', 'rare_write_howto',

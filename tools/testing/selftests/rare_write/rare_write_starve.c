@@ -9,12 +9,18 @@
  * line:
  *
  *	rare_write_starve NUMBER-OF-CPU
+ *
+ * or load a module with write-rare data, each time with the next allocation failing: it
+ * is loaded whole, or its region is gone.
+ *
+ *	rare_write_starve .../rare_write_howto.ko
  */
 #ifndef NOLIBC
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #endif
 
@@ -23,6 +29,7 @@
 #define DEBUG	"/sys/kernel/debug/"
 #define NTH	"/proc/self/fail-nth"
 #define ROUNDS	500
+#define MODULE_ROUNDS	3000
 /* So often the same: what is lost then is more than what comes and goes. */
 #define AGAIN	1000
 
@@ -193,15 +200,60 @@ static void starve_ours(void)
 	ksft_test_result(nth > 1 && !leaks && !failed, "what it had by then is free again\n");
 }
 
+/* Is there a region of the module, by the list that is the kernel's own? -1: no list. */
+static int listed(const char *module)
+{
+	static char text[4096];
+	int fd = open(DEBUG "rare_write/regions", O_RDONLY), n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, "vmlinux") ? !!strstr(text, module) : -1;
+}
+
+/* Load the module with one allocation after the other failing, until there is none to fail. */
+static void starve_module(const char *file)
+{
+	int fd = open(file, O_RDONLY), refused = 0, in_spite = 0, ok = 1, failed = 1, loaded = 0;
+
+	if (fd < 0)
+		ksft_exit_fail_msg("there is no %s\n", file);
+	ksft_set_plan(2);
+	for (int nth = 1; nth < MODULE_ROUNDS && failed && ok; nth++) {
+		if (put(NTH, decimal(nth)))
+			ksft_exit_fail_msg("cannot make allocations fail\n");
+		loaded = !syscall(__NR_finit_module, fd, "", 0);
+		failed = get(NTH) == 0;
+		put(NTH, "0");
+		ok = listed("rare_write_howto") == loaded;
+		refused += failed && !loaded;
+		in_spite += failed && loaded;
+		if (loaded)
+			ok = ok && !syscall(__NR_delete_module, "rare_write_howto", O_NONBLOCK) &&
+			     !listed("rare_write_howto");
+	}
+	close(fd);
+	ksft_print_msg("%d loads failed, %d went well in spite of one failure\n", refused,
+		       in_spite);
+	ksft_test_result(ok && refused > 10, "of a module that lacks memory there is no region\n");
+	ksft_test_result(ok && !failed && loaded, "with memory enough it has one\n");
+	ksft_finished();
+}
+
 int main(int argc, char **argv)
 {
 	int refused = 0, in_spite = 0, up = 0, ok = 1, failed = 1, nth;
 
 	ksft_print_header();
-	if (argc < 2 || argv[1][0] < '1' || argv[1][0] > '9' || argv[1][1])
-		ksft_exit_fail_msg("say which CPU, 1 to 9\n");
 	if (get(NTH) < 0 || prepare())
 		ksft_exit_skip("needs fault injection\n");
+	if (argc == 2 && strchr(argv[1], '/'))
+		starve_module(argv[1]);
+	if (argc < 2 || argv[1][0] < '1' || argv[1][0] > '9' || argv[1][1])
+		ksft_exit_fail_msg("say which CPU, 1 to 9, or the path of rare_write_howto.ko\n");
 	*strchr(online, '0') = argv[1][0];
 	if (get(online))
 		ksft_exit_skip("CPU %s is up, or is none\n", argv[1]);
