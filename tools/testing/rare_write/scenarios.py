@@ -135,9 +135,12 @@ ATTACKS = tuple(name for name in SCENARIOS if name.endswith('-attack'))
 REPORT = ('x86_64-report', 'arm64-report')
 
 # These must not survive: what the console shows, in this order.
-DIES = {name: (r'kernel BUG at \S*rare_write\.h', r'on_nmi|handle_nmi|handle_overflow',
-               r'Kernel panic - not syncing: .*Fatal exception in interrupt')
-        for name in SCENARIOS if name.endswith('-in-nmi')}
+# A write is a macro, and so is where its BUG() is.
+DIES = {f'{arch}-{what}-in-nmi': (rf'kernel BUG at \S*{where}',
+                                  r'on_nmi|handle_nmi|handle_overflow',
+                                  r'Kernel panic - not syncing: .*Fatal exception in interrupt')
+        for what, where in (('begin', r'rare_write\.h'), ('write', r'rare_write_kunit\.c'))
+        for arch in ARCHES}
 
 # What the kernel says at boot, by scenario or by its kernel; None: nothing.
 BOOT_LINE = {
