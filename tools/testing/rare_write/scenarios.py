@@ -291,7 +291,7 @@ PROOF.update({name: {**PROOF.get(name, {}), 'boot.audit': r'\] rare_write: audit
               for name in AUDITS if 'rare_write_audit' in SCENARIOS[name].append})
 # Of four CPUs, if there are as many, each has attacked each other.
 PROOF.update({name: {**PROOF[name], 'hijack.pairs':
-                     rf'# {n * (n - 1)} pairs, each at least {attempts(name)} attempts'}
+                     rf'# hijack: {n * (n - 1)} pairs, each at least {attempts(name)} attempts'}
               for name in ATTACKS if (n := min(SCENARIOS[name].smp, 4))})
 
 # Skips that are right: (scenario, suite.case), either a pattern: the reason given.
