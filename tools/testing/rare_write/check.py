@@ -128,6 +128,7 @@ def judge(name, run):
         run.text, cases = lkdtm_is_expected(run.text)
     elif 'lkdtm: FAIL' in run.text:
         cases['lkdtm.unprotected'] = 'ok'
+    run.text = console.short_of_memory(run.text)
 
     # What was not reported did not happen, whatever came after it.
     reported = [step.split(' ', 1)[1].strip() for step in run.steps[:-1]]

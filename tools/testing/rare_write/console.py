@@ -134,3 +134,14 @@ def results(text):
             level['sum'] = False
     close(-1)
     return cases
+
+
+def short_of_memory(text):
+    """What the kernel says of a module that lacks memory is cut out: a trace where it has no
+    address for it, and warnings about jump labels. Anything else remains, and is a splat."""
+    step = 'exec /bin/rare_write_starve /lib/'
+    said = (r'.*: vmalloc error: .*\n(?:.*\n)*?.* Mem-Info:\n|'
+            r'.*---\[ cut here \]---.*\n(?:.*\] Failed to allocate memory: jump_label .*\n)?'
+            r'.*\] WARNING: .* at kernel/jump_label\.c:.*\n(?:.*\n)*?.*---\[ end trace .*\n')
+    return re.sub(rf'init: step {step}(?:.*\n)*?.*init: \w+ {step}',
+                  lambda found: re.sub(said, '', found[0]), text)

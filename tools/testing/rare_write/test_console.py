@@ -18,6 +18,18 @@ INT3 = '''[4.1] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI
 [4.1] Code: 2c f2 ff c3 53 {} <90> e8 ef da f4 ff
 '''
 
+SHORT = '''[1.0] init: step exec /bin/rare_write_starve /lib/x.ko
+[1.0] starve: vmalloc error: size 1, vm_struct allocation failed
+[1.0] Call Trace:
+[1.0]  warn_alloc
+[1.0] Mem-Info:
+{}[1.0] ------------[ cut here ]------------
+[1.0] WARNING: CPU: 0 PID: 1 at kernel/jump_label.c:794 jump_label_del_module
+[1.0] Call Trace:
+[1.0] ---[ end trace 0000000000000000 ]---
+[1.0] init: ok exec /bin/rare_write_starve /lib/x.ko
+'''
+
 CASES = (
     ('clean', lambda: console.splats('[1.0] hello\n') == []),
     ('warning', lambda: len(console.splats('WARNING: CPU: 0 PID: 1 at mm/x.c:1\n')) == 1),
@@ -46,6 +58,11 @@ CASES = (
     ('int3-is-not-all', lambda: not console.stale_code(
         '[1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1\n' + INT3.format('66'))),
     ('int3-after-failure', lambda: not console.stale_code(KTAP + INT3.format('66'))),
+    ('short-of-memory', lambda: console.splats(console.short_of_memory(SHORT.format(''))) == []),
+    ('short-and-more', lambda: len(console.splats(console.short_of_memory(
+        SHORT.format('[1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1\n')))) == 1),
+    ('short-elsewhere', lambda: len(console.splats(console.short_of_memory(
+        SHORT.format('').replace('/lib/x.ko', '2')))) > 1),
     ('no-int3', lambda: not console.stale_code(INT3.format('66').replace('int3', 'invalid opcode'))),
 )
 
