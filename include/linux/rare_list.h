@@ -117,6 +117,24 @@ static __always_inline void rare_list_init(__wr_rare_type struct list_head *head
 }
 
 /*
+ * The checks of list.h, which read as others do what changes: they must not see whose
+ * pointers these are, or the compiler has them compare with a head's initial value.
+ */
+static __always_inline bool
+__rare_list_add_valid(__wr_rare_type struct list_head *new, __wr_rare_type struct list_head *prev,
+		      __wr_rare_type struct list_head *next)
+{
+	return __list_add_valid((struct list_head *)rare_ptr(new),
+				(struct list_head *)rare_ptr(prev),
+				(struct list_head *)rare_ptr(next));
+}
+
+static __always_inline bool __rare_list_del_valid(__wr_rare_type struct list_head *entry)
+{
+	return __list_del_entry_valid((struct list_head *)rare_ptr(entry));
+}
+
+/*
  * Between @prev and @next; the caller has checked one of them, and the last store
  * but one is what readers find @new by.
  */
@@ -125,8 +143,7 @@ __rare_list_add(__wr_rare_type struct list_head *new, __wr_rare_type struct list
 		__wr_rare_type struct list_head *next)
 {
 	__rare_list_check(new);
-	if (!__list_add_valid((struct list_head *)new, (struct list_head *)prev,
-			      (struct list_head *)next))
+	if (!__rare_list_add_valid(new, prev, next))
 		return;
 	__rare_list_check(prev);
 	__rare_list_check(next);
@@ -178,7 +195,7 @@ static __always_inline void __rare_list_unlink(__wr_rare_type struct list_head *
 	__wr_rare_type struct list_head *prev, *next;
 
 	__rare_list_check(entry);
-	if (!__list_del_entry_valid((struct list_head *)entry))
+	if (!__rare_list_del_valid(entry))
 		return;
 	prev = entry->prev;
 	next = entry->next;
@@ -241,7 +258,7 @@ __rare_list_replace(__wr_rare_type struct list_head *old, __wr_rare_type struct 
 
 	__rare_list_check(old);
 	__rare_list_check(new);
-	if (!__list_del_entry_valid((struct list_head *)old))
+	if (!__rare_list_del_valid(old))
 		return false;
 	prev = old->prev;
 	next = old->next;
@@ -302,9 +319,7 @@ __rare_list_splice(__wr_rare_type struct list_head *list, __wr_rare_type struct 
 	last = list->prev;
 	if (first == list)
 		return;
-	if (!__list_del_entry_valid((struct list_head *)list) ||
-	    !__list_add_valid((struct list_head *)list, (struct list_head *)prev,
-			      (struct list_head *)next))
+	if (!__rare_list_del_valid(list) || !__rare_list_add_valid(list, prev, next))
 		return;
 	__rare_list_check(prev);
 	__rare_list_check(next);
