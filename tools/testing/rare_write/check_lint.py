@@ -39,11 +39,17 @@ HEAD = '''# SPDX-License-Identifier: GPL-2.0-only
 
 
 def kernel_doc(file):
-    """What kernel-doc says about a file: [(line, text)]. The kernels put it differently."""
-    output = captured(['scripts/kernel-doc', '-none', '-Wall', file], cwd=SRC,
-                      env=dict(os.environ, LC_ALL='C'))[1]
+    """What kernel-doc says about a file: [(line, text)]. The kernels put it differently.
+
+    If that is no result, it is of line 0: with -none it ends with 0 whatever it finds, also if
+    it finds no file.
+    """
+    status, output = captured(['scripts/kernel-doc', '-none', '-Wall', file], cwd=SRC,
+                              env=dict(os.environ, LC_ALL='C'))
     found = re.findall(r'^(?:.*:(\d+): (?:warning|error): |(?:Warning|Error): .*?:(\d+) )(.*)',
                        output, re.M)
+    if status or re.search('^Error: Cannot ', output, re.M):
+        found.append(('0', '', f'kernel-doc ends with {status}: {output.strip()[-200:]}'))
     return sorted({(old or new, text) for old, new, text in found})
 
 
@@ -51,7 +57,7 @@ def patched_doc(path):
     """What kernel-doc says about a file of the kernel since we patch it: [(type, line)]."""
     before = {text for _, text in kernel_doc(tree.original(path))}
     return [('KERNEL_DOC', f'line {line}: {text[:60]}') for line, text in kernel_doc(path)
-            if text not in before]
+            if line == '0' or text not in before]
 
 
 def remarks(path, patch=False):

@@ -830,6 +830,13 @@ int f(int a)
     toy.write('static/doc.c', toy.read('static/doc.c').replace('f(int a)', 'f(int a, int b)'))
     yield 'kernel-doc-bad', [text for _, text in check_lint.kernel_doc(documented)
                              if "'b' not described" in text] != []
+    yield 'kernel-doc-no-file', [line for line, _ in check_lint.kernel_doc('no/such.c')] == ['0']
+    for name, status, said in (('dies', 2, 'syntax error'),
+                               ('dies-late', 1, 'a.c:3: warning: x\n')):
+        with mock.patch('check_lint.captured', lambda *_, now=(status, said), **__: now), \
+                mock.patch('tree.original', lambda path: path):
+            lines = [line for line, _ in check_lint.kernel_doc('a.c')]
+            yield f'kernel-doc-{name}', '0' in lines and len(check_lint.patched_doc('a.c')) == 1
 
     source = os.path.basename(SRC)
     where, b = f'../{source}/mm/a.c:3:4:', f'../{source}/mm/b.c'
