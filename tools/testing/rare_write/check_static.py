@@ -17,12 +17,21 @@ import tempfile
 
 import build
 import check_configs
+import newer_sparse
 import tree
-from common import ARCHES, BUILD, KERNEL, KERNELS, SRC, TOOLCHAINS, TOP, captured, die
+from common import ARCHES, BUILD, HERE, KERNEL, KERNELS, SRC, TOOLCHAINS, TOP, captured, die
 
 ADMIN = 'Documentation/security/rare-write-admin.rst'
 COCCI = 'scripts/coccinelle/misc/rare_write.cocci'
 LIGHT = 'include/linux/rare_write_types.h'
+MACROS = os.path.join(HERE, 'spatch.macros')
+# What sparse must see, or it did not look.
+PLANTED = '''int planted(int __user *p);
+int planted(int __user *p)
+{
+	return *p;
+}
+'''
 SELFTESTS = 'tools/testing/selftests/rare_write'
 WRITERS = 'scripts/coccinelle/misc/rare_write_writers.cocci'
 REMARK = re.compile(r'^(\S+?):(\d+):(?:\d+:)? (?:fatal )?(warning|error): (.*)', re.M)
@@ -306,17 +315,33 @@ def maintainer(path):
         ('NO_MAINTAINER', 'line 0: get_maintainer.pl finds no entry of ours')]
 
 
+def blind(args, folder):
+    """Does sparse, as this command line has kbuild run it, not see what is planted? A remark then.
+
+    A sparse that it cannot use kbuild leaves out, with a warning, and goes on.
+    """
+    stage(folder, 'planted.c', PLANTED)
+    stage(folder, 'Kbuild', 'obj-y := planted.o\n')
+    _, output = check_configs.compiled_anew([*args, f'M={folder}'], folder, ['planted.o'])
+    if re.search(r'\bplanted\.c:4:\d+: warning: dereference of noderef', output):
+        return {}
+    why = re.search(r'.*C=2 specified, but.*', output)
+    return collect([('sparse', 'SPARSE', 0, why[0] if why else 'does not see what is planted')])
+
+
 def compiled(arch, toolchain):
     """W=1 and sparse for all that the series adds or touches, as kbuild does it.
 
-    Returns (objects, (status, output)).
+    Returns (objects, (status, output), remarks about sparse itself).
     """
     obj = build.headers(arch, 'lint', toolchain)
     wanted = check_configs.enabled(arch, obj, check_configs.objects())
+    args, remarks = build.make_args(arch, toolchain, obj), {}
     # One run of sparse for each architecture is enough.
-    sparse = ['C=2', 'CHECK=sparse'] if toolchain == 'clang' else []
-    return wanted, check_configs.compiled_anew([*build.make_args(arch, toolchain, obj), *sparse], obj,
-                                               wanted)
+    if toolchain == 'clang':
+        args += ['C=2', f'CHECK={newer_sparse.program()}']
+        remarks = blind(args, os.path.join(obj, 'planted'))
+    return wanted, check_configs.compiled_anew(args, obj, wanted), remarks
 
 
 def not_compiled(made):
@@ -379,5 +404,6 @@ def run(ours, patched):
                 coccicheck(ours), quotes(ours), writers('tools/testing/rare_write/writers.c'),
                 listed(patched), symbols(ours, patched), differs(patches))
     runs = [compiled(arch, toolchain) for arch in ARCHES for toolchain in TOOLCHAINS]
-    yield not_compiled([objects for objects, _ in runs])
-    yield judge_output([with_libc(), *(said for _, said in runs)], set(ours), set(patched))
+    yield not_compiled([objects for objects, *_ in runs])
+    yield from (remarks for *_, remarks in runs)
+    yield judge_output([with_libc(), *(said for _, said, _ in runs)], set(ours), set(patched))

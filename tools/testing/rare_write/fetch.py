@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-from common import BUILD, KERNEL, LOGS, Step, child, die, logged
+from common import BUILD, KERNEL, LOGS, Step, child, die, locked, logged
 
 PACKAGE = f'linux-source-{KERNEL}'
 FOLDER = os.path.join(BUILD, 'apt')
@@ -65,29 +65,42 @@ def mirror(package, otherwise):
 @contextlib.contextmanager
 def packages(names, suites, otherwise):
     """The files of these packages, as long as they are needed; otherwise: what else one can do."""
-    address = mirror(names[0], otherwise)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    for name in ('state/lists/partial', 'cache/archives/partial', 'package'):
-        os.makedirs(os.path.join(FOLDER, name))
-    conf = os.path.join(FOLDER, 'apt.conf')
-    with open(conf, 'w') as file:
-        file.write(CONF.format(folder=FOLDER))
-    with open(os.path.join(FOLDER, 'sources.list'), 'w') as file:
-        file.write(''.join(f'deb [signed-by={KEYRING} target=Packages] {address} {suite} main\n'
-                           for suite in suites))
-    with Step(f'getting {names[0]}'):
-        # A suite that is not there is an error, not just a warning.
-        logged(['apt-get', '-c', conf, '-o', 'APT::Update::Error-Mode=any', 'update'],
-               'apt-update.log', 'apt-get update')
-        folder = os.path.join(FOLDER, 'package')
-        logged(['apt-get', '-c', conf, 'download', *names], 'apt-download.log',
-               f'getting {names[0]} (or {otherwise})', cwd=folder)
-        found = sorted(os.listdir(folder))
-        if len(found) != len(names):
-            die(f'apt-get download left {len(found)} files, see {os.path.relpath(LOGS)}')
-        yield [os.path.join(folder, name) for name in found]
-    print(f'  {" ".join(found)}', file=sys.stderr)
-    shutil.rmtree(FOLDER)
+    # What is got for two tests at once has one folder.
+    with locked('apt'):
+        address = mirror(names[0], otherwise)
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        for name in ('state/lists/partial', 'cache/archives/partial', 'package'):
+            os.makedirs(os.path.join(FOLDER, name))
+        conf = os.path.join(FOLDER, 'apt.conf')
+        with open(conf, 'w') as file:
+            file.write(CONF.format(folder=FOLDER))
+        with open(os.path.join(FOLDER, 'sources.list'), 'w') as file:
+            file.write(''.join(f'deb [signed-by={KEYRING} target=Packages] {address} {suite} main\n'
+                               for suite in suites))
+        with Step(f'getting {names[0]}'):
+            # A suite that is not there is an error, not just a warning.
+            logged(['apt-get', '-c', conf, '-o', 'APT::Update::Error-Mode=any', 'update'],
+                   'apt-update.log', 'apt-get update')
+            folder = os.path.join(FOLDER, 'package')
+            logged(['apt-get', '-c', conf, 'download', *names], 'apt-download.log',
+                   f'getting {names[0]} (or {otherwise})', cwd=folder)
+            found = sorted(os.listdir(folder))
+            if len(found) != len(names):
+                die(f'apt-get download left {len(found)} files, see {os.path.relpath(LOGS)}')
+            yield [os.path.join(folder, name) for name in found]
+        print(f'  {" ".join(found)}', file=sys.stderr)
+        shutil.rmtree(FOLDER)
+
+
+def extract(packages, folder):
+    """Unpack packages into a folder, whole or not at all."""
+    tmp = f'{folder}.tmp'
+    for old in (tmp, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    for package in packages:
+        logged(['dpkg-deb', '-x', package, tmp], f'unpack-{os.path.basename(folder)}.log',
+               f'unpacking {os.path.basename(package)}')
+    os.rename(tmp, folder)
 
 
 def fetch():

@@ -7,10 +7,9 @@ unpacked, not installed, and uses the libraries that the other one brought.
 """
 import os
 import re
-import shutil
 
 import fetch
-from common import BUILD, die, first_line, locked, logged
+from common import BUILD, die, first_line, locked
 
 FOLDER = os.path.join(BUILD, 'qemu')
 # What it is known to work with.
@@ -23,15 +22,6 @@ def version(program):
     return int(re.search(r'version (\d+)', first_line(program, '--version'))[1])
 
 
-def unpack(packages):
-    """Make the folder, whole or not at all."""
-    tmp = f'{FOLDER}.tmp'
-    shutil.rmtree(tmp, ignore_errors=True)
-    for package in packages:
-        logged(['dpkg-deb', '-x', package, tmp], 'unpack-qemu.log', 'unpacking QEMU')
-    os.rename(tmp, FOLDER)
-
-
 def aarch64():
     """The program: the installed one, if it is new enough."""
     if version('qemu-system-aarch64') >= LEAST:
@@ -39,7 +29,7 @@ def aarch64():
     with locked('qemu'):
         if not os.path.isdir(FOLDER):
             with fetch.packages(PACKAGES, SUITES, f'install QEMU {LEAST} or later') as packages:
-                unpack(packages)
+                fetch.extract(packages, FOLDER)
     program = os.path.join(FOLDER, 'usr/bin/qemu-system-aarch64')
     if (found := version(program)) < LEAST:
         die(f'{os.path.relpath(program)} is QEMU {found}, {LEAST} or later is needed')

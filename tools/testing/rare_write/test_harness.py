@@ -857,6 +857,13 @@ int f(int a)
         found = check_static.judge_output([(status, f'{where} {what}\n')], {'mm/a.c'})
         yield f'compiler-or-sparse-{what}', [kind for kind, _ in found['mm/a.c']] == [name]
 
+    saw = 'planted.c:4:17: warning: dereference of noderef expression\n'
+    left_out = 'Makefile:1: C=2 specified, but sparse is not available\n'
+    for name, output, good in (('sees', saw, True), ('left-out', left_out, False),
+                               ('blind', '', False)):
+        with mock.patch('check_configs.compiled_anew', lambda *_, said=output: (0, said)):
+            yield f'sparse-{name}', good == (not check_static.blind([], f'{toy.folder}/planted'))
+
     objects, one = ('a', 'b'), [['mov', '%rdi,0x0(%rip)', 'a']]
     yield 'alike', check_readers.alike(one, [['mov', '%rdi,0x0(%rip)', 'b'], ['ret', '', None],
                                              ['nop', '', None]], objects)
@@ -1096,6 +1103,28 @@ def emulators(toy):
     yield 'unpacked-old', 'is QEMU 9, 10 or later is needed' in taken('7.2.22')[1]
 
 
+def checkers(toy):
+    """What newer_sparse.py takes: (name, is it right)."""
+    def taken(installed, unpacked='', **env):
+        return toy.start('../../../../sparse.py', TOY_OLD=installed, TOY_NEW=unpacked,
+                         **env).communicate(timeout=60)
+
+    asks, start = (f'repo/build/{name}' for name in ('linux-6.12/scripts/checker-valid.sh',
+                                                     'sparse/start'))
+    yield 'not-asked', taken('0')[0] == 'sparse\n'
+    toy.write(asks, '#!/bin/sh\ncase $1 in */start) echo $TOY_NEW;; *) echo $TOY_OLD;; esac\n',
+              0o755)
+    yield 'installed', taken('1')[0] == 'sparse\n'
+    # Without a list of packages there is nothing to get one from.
+    conf = toy.write('apt.conf', 'Dir::Etc::SourceList "/dev/null";\n'
+                     'Dir::Etc::SourceParts "/dev/null";\n')
+    yield 'old', 'install a later sparse' in taken('0', APT_CONFIG=conf)[1]
+    toy.write(start, '#!/bin/sh\n', 0o755)
+    yield 'unpacked', taken('0', '1')[0] == os.path.join(toy.folder, start) + '\n'
+    yield 'unpacked-old', 'is no sparse that this kernel takes' in taken('0', '0')[1]
+    os.remove(os.path.join(toy.folder, asks))
+
+
 def traces(_):
     """What coverage.py makes of a trace: (name, is that right)."""
     event = ' init-1 [002] ..1.. 0.1: rare_write: caller=f+0x8/0x10{} dst=config+0x8/0x28{} len=8\n'
@@ -1167,9 +1196,10 @@ def run():
         toy = Toy(folder)
         toy.script('disk', 'import tree\ntree.enough_disk(2 << 30)\n')
         toy.script('newer', 'import newer_qemu\nprint(newer_qemu.aarch64())\n')
+        toy.script('sparse', 'import newer_sparse\nprint(newer_sparse.program())\n')
         for part in (trees, builds, starts, runs, lint, variants, kills, configs, memory, soaks,
                      table, system, series, kernels, static, exploits, knobs, selftests,
-                     installed, emulators, traces, follows):
+                     installed, emulators, checkers, traces, follows):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
     return cases
