@@ -23,8 +23,12 @@ def drops_const(t, p):
 	line = linecache.getline(p.file, int(p.line))
 	return "const" not in t.split() and not re.match(r"\s*\.data\s*=\s*\(void \*\)", line)
 
+// The names are those that spatch has to know: it passes over a function that it cannot parse.
 @rare@
-attribute name __wr_rare, __wr_rare_type;
+attribute name __wr_rare, __wr_rare_type, __bpfcall, __counted_by, __counted_by_ptr, __free;
+attribute name INDIRECT_CALLABLE_SCOPE;
+iterator name scoped_class, scoped_cond_guard, scoped_guard, scoped_user_rw_access_size;
+iterator name scoped_with_creds, scoped_with_init_fs, scoped_with_kernel_creds;
 type T;
 identifier x;
 position q;
@@ -36,50 +40,85 @@ position q;
   T x@q __wr_rare = ...;
 )
 
-// The object, or what it consists of.
-@store@
+// The object, or what it consists of, three members or entries deep; an array also one more.
+@part@
 identifier rare.x;
-identifier f, g;
+identifier f, g, h;
+expression i, j, k;
+expression E;
+@@
+
+(
+  x.f.g.h@E
+|
+  x.f.g[i]@E
+|
+  x.f[i].g@E
+|
+  x.f[i][j]@E
+|
+  x.f.g@E
+|
+  x.f[i]@E
+|
+  x.f@E
+|
+  x[i].f.g.h@E
+|
+  x[i].f.g[j]@E
+|
+  x[i].f[j].g@E
+|
+  x[i].f[j][k]@E
+|
+  x[i].f.g@E
+|
+  x[i].f[j]@E
+|
+  x[i].f@E
+|
+  x[i][j].f@E
+|
+  x[i][j]@E
+|
+  x[i]@E
+|
+  x@E
+)
+
+@store@
+expression part.E, e;
 identifier macro =~ "^(WRITE_ONCE|RCU_INIT_POINTER|rcu_assign_pointer|rcu_replace_pointer|smp_store_mb|get_user|swap)$";
-expression i, j, e;
 assignment operator op;
 position p != rare.q;
 @@
 
 (
-  \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\) op e
+  E@p op e
 |
-  \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)++
+  E@p++
 |
-  ++\(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)
+  ++E@p
 |
-  \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)--
+  E@p--
 |
-  --\(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\)
+  --E@p
 |
-  macro(\(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\), ...)
+  macro(E@p, ...)
 |
-  swap(e, \(x@p\|x@p.f\|x@p[i]\|x@p.f.g\|x@p.f[i]\|x@p[i].f\|x@p[i].f.g\|x@p[i].f[j]\))
+  swap(e, E@p)
 )
 
 @cast@
-identifier rare.x;
-identifier f;
+expression part.E;
 type T1;
-expression i;
 position p;
 @@
 
 (
-  (T1 *)&x@p
+  (T1 *)&E@p
 |
-  (T1 *)&x@p.f
-|
-  (T1 *)&x@p[i]
-|
-  (T1 *)x@p
-|
-  (T1 *)x@p.f
+  (T1 *)E@p
 )
 
 @script:python depends on report@

@@ -25,8 +25,13 @@ def say(p, what):
 	line = " ".join(linecache.getline(p[0].file, int(p[0].line)).split())
 	coccilib.report.print_report(p[0], "%s: %s" % (what, line))
 
-// The variable, and what it consists of.
+// The variable, and what it consists of. The names are those that spatch has to know: it passes
+// over a function that it cannot parse.
 @part@
+attribute name __wr_rare, __wr_rare_type, __bpfcall, __counted_by, __counted_by_ptr, __free;
+attribute name INDIRECT_CALLABLE_SCOPE;
+iterator name scoped_class, scoped_cond_guard, scoped_guard, scoped_user_rw_access_size;
+iterator name scoped_with_creds, scoped_with_init_fs, scoped_with_kernel_creds;
 identifier virtual.var;
 identifier f, g;
 expression i, j;

@@ -66,12 +66,13 @@ def text_files(top=TOP):
                   not p.endswith(('.svg', '.patch')))
 
 
-def tool(argv, pattern, kind, top, good=(0,)):
+def tool(argv, pattern, kind, top, good=(0,), also=lambda output: ()):
     """Run a tool that says file:line: text. To have failed without a remark is one, too."""
     if not shutil.which(argv[0]):
         die(f'{argv[0]} is not there: run make lint as root, it installs what is missing')
     status, output = captured(argv, cwd=top)
     found = [(path, kind, line, text) for path, line, text in re.findall(pattern, output, re.M)]
+    found += also(output)
     if status not in good and not found:
         found.append((argv[0], kind, 0, output.strip()[-60:] or f'status {status}'))
     return collect(found)
@@ -103,7 +104,7 @@ def spdx(files, top=TOP):
     for path in files:
         with open(os.path.join(top, path)) as file:
             head = file.readline() + file.readline()
-        if (re.search(r'\.(c|h|py|sh|rst|cocci|pml|waivers)$|Makefile$|^\.ci/', path) and
+        if (re.search(r'\.(c|h|py|sh|rst|cocci|macros|pml|waivers)$|Makefile$|^\.ci/', path) and
                 'SPDX-License-Identifier: GPL-2.0-only' not in head):
             found.append((path, 'SPDX', 1, 'no GPL-2.0-only tag in the first two lines'))
     return collect(found)
@@ -138,10 +139,35 @@ def options(files, top=TOP):
     return collect(found)
 
 
+def unparsed(output, kind='UNPARSED'):
+    """The functions that spatch passed over, as --parse-error-msg has it say:
+    [(file, type, line, text)].
+
+    It shows what it could not parse, which is more than one of them, or none. The bodies of
+    macros are no functions.
+    """
+    found = []
+    for part in re.split(r'^HANDLING: ', output, flags=re.M)[1:]:
+        path = part.partition('\n')[0].strip()
+        for shown in re.findall(r'^badcount: \d+\n((?:bad:.*\n|BAD:!!!!!.*\n)+)', part, re.M):
+            code = re.sub(r'^(?:bad:|BAD:!!!!!) ?', '', shown, flags=re.M)
+            code = re.sub(r'^[ \t]*#(?:.*\\\n)*.*', '', code, flags=re.M)
+            found += [(path, kind, 0, f'passed over: {head}') for head in re.findall(
+                r'(?:^(\w.*)\n(?:[ \t].*\n)*)?^\{', code, re.M)]
+    return found
+
+
+def skipped(output):
+    """The files that it did not even open: the rule names something that is not in there."""
+    return [(path, 'UNPARSED', 0, 'passed over')
+            for path in re.findall(r'^Skipping: ?(\S+)', output, re.M)]
+
+
 def coccinelle(files, top=TOP, names=()):
     """Plain stores to write-rare data: a file's own, and what has one of these names.
 
-    The rule wants to see a definition. Where the file has none it gets one, at its end.
+    The rule wants to see a definition. Where the file has none it gets one, at its end. What
+    spatch cannot parse it passes over, so that is a remark in all files.
     """
     remarks, rule = {}, os.path.join(TOP, COCCI)
     with tempfile.TemporaryDirectory(dir=BUILD) as folder:
@@ -149,21 +175,23 @@ def coccinelle(files, top=TOP, names=()):
         for path in files:
             text = read(os.path.join(top, path)) if path.endswith(('.c', '.h')) else ''
             more = [f'int {name} __wr_rare;\n' for name in sorted(names)
-                    if re.search(rf'\b{name}\b', text)]
-            if more or re.search(r'__wr_rare\b', text):
+                    if re.search(rf'\b{name}\b', text)] or ['int __nothing __wr_rare;\n']
+            if text:
                 stage(folder, path, text + ''.join(more))
-                remarks.update(tool(['spatch', '--very-quiet', '--no-includes', '-D', 'report',
-                                     '--sp-file', rule, path],
-                                    r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', folder))
+                remarks.update(tool(['spatch', '--parse-error-msg', '--macro-file', MACROS,
+                                     '--no-includes', '-D', 'report', '--sp-file', rule, path],
+                                    r'^(\S+?):(\d+):[-\d]+: WARNING: (.*)', 'COCCINELLE', folder,
+                                    also=lambda output: unparsed(output) + skipped(output)))
     return remarks
 
 
 def coccicheck(files):
     """What the kernel's own rules find in our files, each with the options that it asks for.
 
-    Those in OCaml would need its compiler, and some do not report, but only patch.
+    Those in OCaml would need its compiler, and some do not report, but only patch. What they
+    cannot parse is a remark once, not for each of them.
     """
-    found, rules = [], []
+    found, passed, rules = [], set(), []
     for rule in glob.glob('scripts/coccinelle/**/*.cocci', root_dir=SRC, recursive=True):
         text = read(os.path.join(SRC, rule))
         if (rule not in (COCCI, WRITERS) and 'ocaml' not in text and
@@ -173,16 +201,27 @@ def coccicheck(files):
         for path in files:
             if path.endswith(('.c', '.h')):
                 stage(folder, path, read(os.path.join(TOP, path)))
+        # Of our annotations these know nothing.
+        stage(folder, 'macros', f'{read(MACROS)}#define __wr_rare\n#define __wr_rare_type\n')
         for rule in rules:
             status, output = captured(
                 ['make', '-s', '-C', SRC, 'coccicheck', 'MODE=report',
-                 f'COCCI={os.path.join(SRC, rule)}', f'M={folder}'], env=build.environment())
+                 f'COCCI={os.path.join(SRC, rule)}', f'M={folder}',
+                 f'SPFLAGS=--macro-file {folder}/macros --quiet --parse-error-msg'],
+                env=build.environment())
             # Later kernels go into the folder.
             found += re.findall(rf'^(?:{re.escape(folder)}|\.)/(\S+?):(\d+):[-\d]+: (.*)', output,
                                 re.M)
             if status:
                 found.append((rule, 0, f'coccicheck ends with {status}: {output.strip()[-60:]}'))
-    return collect([(path, 'COCCINELLE', line, text) for path, line, text in found])
+            # Of the headers that a rule has it include it says so, too: these are not ours.
+            for path, *rest, text in unparsed(output, 'COCCICHECK_UNPARSED'):
+                path = re.sub(rf'^(?:{re.escape(folder)}|\.)/', '', path)
+                head = text.partition(': ')[2]
+                if head and head in read(os.path.join(TOP, path)):
+                    passed.add((path, *rest, text))
+    return collect([*((path, 'COCCINELLE', line, text) for path, line, text in found),
+                    *sorted(passed)])
 
 
 def writers(path, top=TOP):
@@ -190,14 +229,15 @@ def writers(path, top=TOP):
     with open(os.path.join(top, path)) as file:
         marks = [re.search(r'/\* found: (.*) \*/', line) for line in file]
     wanted = {(str(number), mark[1]) for number, mark in enumerate(marks, 1) if mark}
-    found = set()
+    found, passed = set(), set()
     for options in (('-D', 'var=target'), ('-D', 'var=target_array', '-D', 'array')):
-        output = captured(['spatch', '--very-quiet', '--no-includes', '-D', 'report', *options,
-                           '--no-show-diff', '--sp-file', os.path.join(TOP, WRITERS), path],
-                          cwd=top)[1]
+        output = captured(['spatch', '--parse-error-msg', '--no-includes', '-D', 'report',
+                           *options, '--no-show-diff', '--sp-file', os.path.join(TOP, WRITERS),
+                           path], cwd=top)[1]
+        passed.update(unparsed(output))
         found |= set(re.findall(rf'^{re.escape(path)}:(\d+):[-\d]+: (.*?): ', output, re.M))
     return collect([(path, 'COCCINELLE', line, f'{"not " * ((line, what) in wanted)}found: {what}')
-                    for line, what in sorted(wanted ^ found)])
+                    for line, what in sorted(wanted ^ found)] + sorted(passed))
 
 
 def quotes(files, top=SRC, here=TOP):

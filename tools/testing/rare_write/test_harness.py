@@ -765,13 +765,33 @@ def static(toy):
     yield 'options', finds(check_static.options, '/* CONFIG_<option> */\n', '/* CONFIG_MINE */\n',
                            check_static.LIGHT)
     use = 'static __wr_rare_type struct s x[2] __wr_rare;\nvoid f(void)\n{\n\t%s;\n}\n'
-    good = 'rare_write(x[0].a, 1); WRITE_ONCE(y, x[0].a); y += x[1].b.c'
+    good = ('rare_write(x[0].a, 1); WRITE_ONCE(y, x[0].a); y += x[1].b.c; y[x[0].b.c.d] = 1; '
+            '*x[0].p = 1; q = (const char *)&x[1].b.c; q = (unsigned long)x[1].p; '
+            'scoped_guard(rare_write) { __rare_write(x[1].b.c.d, x[0].a); }')
     for name, store in (('store', 'x[0] = y'), ('member', 'x[i].a = 1'), ('inner', 'x[i].b.c = 1'),
                         ('or', 'x[0].a |= 1'), ('increment', '++x[1].a'),
                         ('macro', 'WRITE_ONCE(x[0].a, 1)'), ('swap', 'swap(y, x[0].a)'),
+                        ('deep', 'x[i].b.c.d = 1'), ('entry', 'x[i].b[1].c = 1'),
+                        ('deep-increment', 'x[i].b.c.d++'),
+                        ('deep-macro', 'WRITE_ONCE(x[i].b[1].c, 1)'),
+                        ('scoped', 'scoped_guard(rare_write) { x[0].a = 1; }'),
+                        ('scoped-lock', 'scoped_guard(mutex, &lock) x[0].a = 1'),
+                        ('guard', 'guard(mutex)(&lock); x[0].a = 1'),
+                        ('free', 'char *s __free(kfree) = NULL; x[0].a = 1'),
                         ('cast', '*(unsigned long *)&x[0] = 1'),
-                        ('call', 'memcpy((void *)&x, p, 8)')):
+                        ('cast-member', '*(unsigned long *)&x[1].a = 1'),
+                        ('cast-deep', '*(unsigned long *)&x[1].b.c = 1'),
+                        ('call', 'memcpy((void *)&x, p, 8)'),
+                        ('call-member', 'memcpy((void *)x[1].b.c, p, 8)')):
         yield f'coccinelle-{name}', finds(check_static.coccinelle, use % good, use % store, line=4)
+    # What spatch cannot parse it would not look at.
+    for name, text, bad in (('parsed', use, 'no_iterator(y) { y = 1; }'),
+                            ('parsed-without', use.replace('__wr_rare;', ';'), 'if (y) { y = )'),
+                            ('parsed-macro', use, '\n#if 0\n}\n#endif\n#if 1\n{\n#endif')):
+        yield f'coccinelle-{name}', finds(check_static.coccinelle, text % good, text % bad, line=0)
+    yield 'coccinelle-not-a-function', check_static.unparsed(
+        'HANDLING: a.c\nbadcount: 2\nbad: #define A(x) \\\nBAD:!!!!! {\n') == []
+    yield 'coccinelle-skips-file', check_static.skipped('Skipping: a.c\n') != []
     yield 'coccinelle-elsewhere', finds(
         lambda files, top: check_static.coccinelle(files, top, {'x'}),
         'void f(void)\n{\n\ty = x;\n}\n', 'void f(void)\n{\n\tx = y;\n}\n', line=3)

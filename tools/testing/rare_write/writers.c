@@ -49,6 +49,9 @@ static const char *writers(struct setting *other)
 	WRITE_ONCE(target.value, 3);			/* found: written */
 	target_array[3] = 0;				/* found: written */
 	swap(other->value, target.value);		/* found: written */
+	scoped_guard(mutex, &lock) {
+		target.value = 4;			/* found: written */
+	}
 	memset(&target, 0, sizeof(target));		/* found: address passed to memset() */
 	cmpxchg((int *)&target.value, 0, 1);		/* found: address passed to cmpxchg() */
 	strscpy(target_array, "/bin/true");		/* found: address taken */
