@@ -54,6 +54,7 @@ CONFIGS = {'test': ('test',), 'prod': ('prod',), 'off': ('off',), 'cr0': ('prod'
            'lint': ('test', 'hardened', 'bench', 'lint'),
            'hardened': ('test', 'hardening', 'rare_write', 'hardened'),
            'exposed': ('test', 'hardening', 'rare_write', 'hardened', 'exposed'),
+           'shipped': ('prod', 'hardening', 'rare_write', 'hardened'),
            'series': ('series',)}
 # Of these, the one that differs so little that its objects are a good start.
 NEAR = {'off': 'bench', 'cr0': 'bench', 'prod': 'bench', 'lifecycle': 'test', 'exposed': 'hardened'}

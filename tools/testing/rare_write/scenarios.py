@@ -78,6 +78,8 @@ FULL = {
     'x86_64-cfi-thinlto': Scenario('x86_64', 'cfi'),
     # What the kernel converts behaves as before.
     'x86_64-exposed': Scenario('x86_64', 'exposed'),
+    # As hardened as it gets, without any debug checks.
+    'x86_64-shipped': Scenario('x86_64', 'shipped'),
     'x86_64-lifecycle': Scenario('x86_64', 'lifecycle', append='maxcpus=2'),
     'arm64-test': Scenario('arm64', 'test'),
     'arm64-prod': Scenario('arm64', 'bench'),
@@ -98,6 +100,7 @@ FULL = {
     'arm64-kcsan': Scenario('arm64', 'kcsan'),
     'arm64-cfi-scs-thinlto': Scenario('arm64', 'cfi'),
     'arm64-exposed': Scenario('arm64', 'exposed'),
+    'arm64-shipped': Scenario('arm64', 'shipped'),
     # Without firmware that keeps them in mind, the next kernel is put where tables of LPIs are.
     'arm64-lifecycle': Scenario('arm64', 'lifecycle',
                                 append='maxcpus=2 irqchip.gicv3_nolpi=1'),
@@ -108,7 +111,7 @@ ATTACKED = ('x86_64-max-5level', 'x86_64-bochs-pcid', 'arm64-max', 'arm64-max-ro
 # Two CPUs are needed from the start.
 ATTACKED_TOO = ('x86_64-qemu64-pti', 'x86_64-max-4level', 'arm64-cortex-a57', 'arm64-max-kpti',
                 'arm64-max-pseudo-nmi', *(name for name in FULL if not name.endswith(
-                    ('-smp1', '-lifecycle', '-exposed', '-prod', '-off'))))
+                    ('-smp1', '-lifecycle', '-exposed', '-shipped', '-prod', '-off'))))
 # By how many of them, and which, where not all can be made: in bochs, which takes minutes for
 # one audit, by what is about the TLB; with pseudo-NMIs by what provokes no BUG(), as above.
 SOME_ATTACKS = {'-bochs-': (2, 'hijack*'), '-pseudo-nmi-': (11, '[!de]*')}
@@ -146,6 +149,7 @@ DIES = {f'{arch}-{what}-in-nmi': (rf'kernel BUG at \S*{where}',
 BOOT_LINE = {
     'test': 'rare_write: temporary alias protects',
     'bench': 'rare_write: temporary alias protects',
+    'shipped': 'rare_write: temporary alias protects',
     'off': None,
     'cr0': 'rare_write: CR0.WP toggle protects',
     'x86_64-rodata-off': 'rare_write: nothing is protected: rodata=off',
@@ -174,9 +178,12 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
             for name in ATTACKS}}
 
 
+# These have the data of the kernel that rare_write_core tries, write-rare or not.
+HARDENED = ('hardened', 'exposed', 'shipped')
 # What rare_write_core has: sockets and formats, and a kernel that is locked down at last.
 CORE_MODULES = ['binfmt_misc', 'inet_diag', 'tcp_diag', 'unix_diag']
 CASES['hardened'] = CASES['exposed'] = {**CASES['test'], 'kselftest': 8 + 7}
+CASES['shipped'] = {**PROD, 'kselftest': 8 + 7}
 
 # What is the last for others, to be locked down, is not tried there.
 CASES['arm64-max-pseudo-nmi'] = {'rare_write_protect': 17, 'kselftest': 8 + 6}
@@ -309,7 +316,7 @@ SKIPS = {
     ('*-smp1', 'rare_write_protect.no_tearing'): 'needs two CPUs',
     ('*-smp1', 'rare_list.rcu_readers'): 'needs two CPUs',
     ('*-smp1', 'kselftest.'): 'no CPU can be switched off',
-    **{(name, what): why for name in ('*-prod', '*-cr0') for what, why in (
+    **{(name, what): why for name in ('*-prod', '*-cr0', '*-shipped') for what, why in (
         ('rare_write_misuse.sleep_inside', 'needs DEBUG_ATOMIC_SLEEP'),
         ('rare_list_misuse.corruption_is_reported', 'needs DEBUG_LIST'),
         ('kselftest.', 'counters need RARE_WRITE_DEBUG'))},
@@ -381,7 +388,7 @@ def plan(name):
     # After the kselftest, which looks for the boot line in a log that is not endless.
     steps += ['insmod /lib/rare_list_kunit.ko ', 'rmmod rare_list_kunit ',
               'insmod /lib/rare_sysctl_kunit.ko ', 'rmmod rare_sysctl_kunit ']
-    if config in ('hardened', 'exposed'):
+    if config in HARDENED:
         modules += CORE_MODULES
         steps.append('exec /bin/rare_write_core ')
     if kind == 'test':
@@ -398,7 +405,7 @@ def plan(name):
         steps += [f'kills {crash} WRITE_RARE_WRITE', f'kills {crash} RARE_WRITE']
     else:
         steps += [f'write {crash} WRITE_RARE_WRITE', f'write {crash} RARE_WRITE']
-    if config in ('hardened', 'exposed'):
+    if config in HARDENED:
         steps.append('exec /bin/rare_write_core lockdown')
     if config == 'lifecycle':
         steps.append('kexec /kernel /second ')
