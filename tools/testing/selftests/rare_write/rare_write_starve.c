@@ -218,7 +218,9 @@ static int listed(const char *module)
 		return -1;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	if (n < 0)
+		return -1;
+	text[n] = '\0';
 	return in(text, "vmlinux") ? in(text, module) : -1;
 }
 
