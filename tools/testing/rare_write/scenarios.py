@@ -25,6 +25,10 @@ LSMS = (r'LSM: initializing lsm=(\w+,)*lockdown,(\w+,)*loadpin,(\w+,)*selinux\b'
         if KERNEL == '6.12' else
         r'LoadPin: ready to pin.*\n(.*\n)*?.*SELinux:  Initializing')
 
+# What must not be done in NMI: its number for the module, and where its BUG() is. A write is a
+# macro, and so is where that is.
+IN_NMI = {'begin': (1, r'rare_write\.h'), 'write': (2, r'rare_write_kunit\.c')}
+
 # The quick tier. What has no debug options is built for one architecture only: that leaves the
 # time to harden both.
 QUICK = {
@@ -54,10 +58,9 @@ QUICK = {
     'x86_64-report': Scenario('x86_64', MAIN, 'max', 'rare_write=report rare_write_audit'),
     'arm64-report': Scenario('arm64', MAIN, 'max', 'rare_write=report rare_write_audit'),
     **{f'x86_64-{what}-in-nmi': Scenario('x86_64', MAIN, 'max', 'kunit.filter_glob=none')
-       for what in ('begin', 'write')},
+       for what in IN_NMI},
     **{f'arm64-{what}-in-nmi': Scenario('arm64', MAIN, 'max', 'irqchip.gicv3_pseudo_nmi=1 '
-                                        'kunit.filter_glob=none')
-       for what in ('begin', 'write')},
+                                        'kunit.filter_glob=none') for what in IN_NMI},
 }
 
 # What else there is: slower, or with a kernel of its own.
@@ -112,9 +115,12 @@ ATTACKED = ('x86_64-max-5level', 'x86_64-bochs-pcid', 'arm64-max', 'arm64-max-ro
 ATTACKED_TOO = ('x86_64-qemu64-pti', 'x86_64-max-4level', 'arm64-cortex-a57', 'arm64-max-kpti',
                 'arm64-max-pseudo-nmi', *(name for name in FULL if not name.endswith(
                     ('-smp1', '-lifecycle', '-exposed', '-shipped', '-prod', '-off'))))
-# By how many of them, and which, where not all can be made: in bochs, which takes minutes for
-# one audit, by what is about the TLB; with pseudo-NMIs by what provokes no BUG(), as above.
-SOME_ATTACKS = {'-bochs-': (2, 'hijack*'), '-pseudo-nmi-': (11, '[!de]*')}
+# How often each CPU tries to hijack each other's window.
+ATTEMPTS = 100000
+# By how many of them, which, and as many attempts, where not all can be made: in bochs, which
+# takes minutes for one audit, by what is about the TLB; with pseudo-NMIs by what provokes no
+# BUG(), as above.
+SOME_ATTACKS = {'-bochs-': (2, 'hijack*', 10000), '-pseudo-nmi-': (11, '[!de]*', ATTEMPTS)}
 
 
 def some_attacks(name):
@@ -138,12 +144,10 @@ ATTACKS = tuple(name for name in SCENARIOS if name.endswith('-attack'))
 REPORT = ('x86_64-report', 'arm64-report')
 
 # These must not survive: what the console shows, in this order.
-# A write is a macro, and so is where its BUG() is.
 DIES = {f'{arch}-{what}-in-nmi': (rf'kernel BUG at \S*{where}',
                                   r'on_nmi|handle_nmi|handle_overflow',
                                   r'Kernel panic - not syncing: .*Fatal exception in interrupt')
-        for what, where in (('begin', r'rare_write\.h'), ('write', r'rare_write_kunit\.c'))
-        for arch in ARCHES}
+        for what, (_, where) in IN_NMI.items() for arch in ARCHES}
 
 # What the kernel says at boot, by scenario or by its kernel; None: nothing.
 BOOT_LINE = {
@@ -274,16 +278,11 @@ CYCLES = {'x86_64-max-5level': 70, 'arm64-max': 70}
 AUDIT_STEP = 'cat /sys/kernel/debug/rare_write/audit '
 
 
-def attempts(name):
-    """How often each CPU tries to hijack each other's window."""
-    return 10000 if '-bochs-' in name else 100000
-
-
 def attacks(name):
     """The steps of the attacks: audits before, between and after all loading of modules."""
     unloaded = '/sys/module/rare_write_attack/parameters/unloaded'
-    if some_attacks(name):
-        return [f'insmod /lib/rare_write_attack.ko attempts={attempts(name)}', AUDIT_STEP,
+    if some := some_attacks(name):
+        return [f'insmod /lib/rare_write_attack.ko attempts={some[2]}', AUDIT_STEP,
                 'rmmod rare_write_attack ']
     return [AUDIT_STEP, 'insmod /lib/rare_write_attack.ko ', AUDIT_STEP,
             'insmod /lib/rare_write_howto.ko ', AUDIT_STEP, 'rmmod rare_write_howto ',
@@ -298,8 +297,9 @@ PROOF.update({name: {**PROOF.get(name, {}), 'boot.audit': r'\] rare_write: audit
               for name in AUDITS if 'rare_write_audit' in SCENARIOS[name].append})
 # Of four CPUs, if there are as many, each has attacked each other.
 PROOF.update({name: {**PROOF[name], 'hijack.pairs':
-                     rf'# hijack: {n * (n - 1)} pairs, each at least {attempts(name)} attempts'}
-              for name in ATTACKS if (n := min(SCENARIOS[name].smp, 4))})
+                     rf'# hijack: {n * (n - 1)} pairs, each at least {attempts} attempts'}
+              for name in ATTACKS if (n := min(SCENARIOS[name].smp, 4)) and
+              (attempts := (some_attacks(name) or (ATTEMPTS,))[-1])})
 
 # Skips that are right: (scenario, suite.case), either a pattern: the reason given.
 SKIPS = {
@@ -354,9 +354,10 @@ def plan(name):
     state = '/sys/module/rare_write_howto/parameters/state'
     online = '/sys/devices/system/cpu/cpu{}/online'
     if name in DIES:
+        what, _ = IN_NMI[name.removeprefix(f'{arch}-').removesuffix('-in-nmi')]
         return ['insmod /lib/rare_write_kunit.ko ',
-                'write /sys/module/rare_write_kunit/parameters/die_in_nmi '
-                f'{1 if "begin" in name else 2}'], ['rare_write_kunit']
+                f'write /sys/module/rare_write_kunit/parameters/die_in_nmi {what}'], [
+                    'rare_write_kunit']
     if name in REPORT:
         return ['insmod /lib/rare_write_kunit.ko report=1', AUDIT_STEP,
                 'rmmod rare_write_kunit '], ['rare_write_kunit']
