@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make lint: every file that the kernel build sees passes checkpatch --strict and
 kernel-doc, so does every patch of the series, all of check_static.py is clean, also in
-the files that we patch, and every mutant still applies to what it breaks.
+the files that we patch, every mutant still applies to what it breaks, and every case of
+the suites has one.
 
 A remark that stands has its reason in checkpatch.waivers: how many of which type
 in which file, no more and no fewer. After a change that adds or removes some,
@@ -148,6 +149,8 @@ def everything():
         mutants = mutant.every()
         for one, new in zip(mutants, pool.map(mutant_remarks, mutants)):
             found[os.path.relpath(one.path, TOP)] = new
+        for path, cases in mutant.suites().items():
+            found[path].extend(('NO_MUTANT', text) for text in mutant.unbroken(cases, mutants))
         for part in static.result():
             for path, new in part.items():
                 found.setdefault(path, []).extend(new)

@@ -7,15 +7,18 @@
         Build: module           the window is inlined into the test: build that alone
         Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets,
                                 boot.line, starve: its selftest, or core: what the
-                                hardened kernel converts
+                                hardened kernel converts. Several: each must notice
         Config: hardened        if the test kernel does not have what it breaks
         Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  a boot that must end in a panic, and not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
         Append: rodata=on       likewise, to the kernel's command line
         Params: report=1        what the module is told
+
+Of each case of the suites at least one must show that it can fail.
 """
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -24,9 +27,15 @@ import tempfile
 
 import scenarios
 import tree
-from common import BUILD, HERE, KERNEL, SRC, choose, die
+from common import BUILD, HERE, KERNEL, SRC, TOP, choose, die
 
 FOLDER = os.path.join(HERE, 'mutants')
+# What no mutant shows to be able to fail, and why.
+UNBROKEN = {
+    'rare_write_protect.memory_per_cpu': 'a figure, not a promise',
+    'rare_write_attack.published_in_order': 'no emulator here reorders stores; a release that is '
+                                            'none is told by its instructions',
+}
 
 
 class Mutant:
@@ -42,19 +51,12 @@ class Mutant:
         self.arches = fields['Arch'].split()
         self.kernels = fields.get('Kernel', KERNEL).split()
         self.build = choose('Build', fields['Build'], ('module', 'kernel'))
-        self.killer = fields['Killed-by']
+        self.killers = fields['Killed-by'].split()
         self.scenario = fields.get('Scenario', '')
         self.cpu = fields.get('CPU')
         self.append = fields.get('Append', '').replace('rodata=on', scenarios.NO_LINEAR_MAP)
         self.params = fields.get('Params', '')
-        self.config = fields.get('Config') or ('hardened' if self.killer == 'core' else 'test')
-
-    def module(self):
-        """The one that has the test."""
-        for name in ('rare_write_attack', 'rare_list_kunit', 'rare_sysctl_kunit'):
-            if self.killer.startswith(name.removesuffix('_kunit')):
-                return name
-        return 'rare_write_kunit'
+        self.config = fields.get('Config') or ('hardened' if 'core' in self.killers else 'test')
 
     @contextlib.contextmanager
     def staged(self):
@@ -80,7 +82,40 @@ class Mutant:
                 tree.put(os.path.join(stage, path), path)
 
 
+def module(killer):
+    """The one that has the test."""
+    for name in ('rare_write_attack', 'rare_list_kunit', 'rare_sysctl_kunit'):
+        if killer.startswith(name.removesuffix('_kunit')):
+            return name
+    return 'rare_write_kunit'
+
+
 def every():
     """All that are for this kernel."""
     mutants = [Mutant(name) for name in sorted(os.listdir(FOLDER))]
     return [mutant for mutant in mutants if KERNEL in mutant.kernels]
+
+
+def suites():
+    """The cases of our suites: {file: ['suite.case']}."""
+    found = {}
+    for path in sorted(glob.glob('mm/tests/*.c', root_dir=TOP)):
+        with open(os.path.join(TOP, path)) as file:
+            text = file.read()
+        arrays = dict(re.findall(r'^static struct kunit_case (\w+)\[\] = \{(.*?)^\};', text,
+                                 re.M | re.S))
+        for name, array in re.findall(
+                r'^static struct kunit_suite \w+ = \{\n\t\.name = "(\w+)",.*?\.test_cases = (\w+),',
+                text, re.M | re.S):
+            found.setdefault(path, []).extend(
+                f'{name}.{case}' for case in re.findall(r'\bKUNIT_CASE\w*\((\w+)', arrays[array]))
+    return found
+
+
+def unbroken(cases, mutants):
+    """Of what is said of cases here and in the mutants, what is not as it should be."""
+    killers = {killer for one in mutants for killer in one.killers}
+    for case in cases:
+        if (case in killers) == (case in UNBROKEN):
+            yield f'{case}: ' + ('a mutant has it fail, and it is in UNBROKEN' if case in killers
+                                 else 'no mutant shows that it can fail')

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make mutants: break the implementation on purpose; a named test must notice.
 
-A mutant is killed if the test it names does not pass. It must have come to that
+A mutant is killed if each test that it names does not pass. It must have come to that
 test, though: what does not build or does not boot has been killed by nobody.
 """
 import os
@@ -18,15 +18,15 @@ import scenarios
 import tree
 import vm
 from common import ARCHES, STOPPED, Step, choose, die, logged, object_folder, script
-from mutant import every
+from mutant import every, module
 
 # The test failed; or it did not, but something was on the console that it did not expect.
 KILLED = ('killed', 'killed, by console')
 
 
 def compile_it(arch, obj, mutant):
-    target = ([f'mm/tests/{mutant.module()}.ko'] if mutant.build == 'module' else
-              [ARCHES[arch]['target'], 'modules'])
+    target = (sorted({f'mm/tests/{module(killer)}.ko' for killer in mutant.killers})
+              if mutant.build == 'module' else [ARCHES[arch]['target'], 'modules'])
     logged(build.make_args(arch, 'clang', obj) + target, f'mutant-{mutant.name}-{arch}.log',
            f'building mutant {mutant.name}', env=build.environment())
 
@@ -56,31 +56,31 @@ def judge(killer, boot):
     return 'SURVIVES' if passed else 'killed, by console'
 
 
-def run(arch, obj, mutant):
-    """Boot it with the killer alone; return one of KILLED, 'SURVIVES' or what went wrong."""
-    if mutant.killer.startswith('compile.'):
-        state = check_readers.run(arch).get(mutant.killer.removeprefix('compile.'))
+def run(arch, obj, mutant, killer):
+    """Boot it with @killer alone; return one of KILLED, 'SURVIVES' or what went wrong."""
+    if killer.startswith('compile.'):
+        state = check_readers.run(arch).get(killer.removeprefix('compile.'))
         return {'ok': 'SURVIVES', None: 'no such test'}.get(state, 'killed')
-    if mutant.killer == 'symbols.gadgets':
-        return 'SURVIVES' if check.gadgets(obj)[mutant.killer] == 'ok' else 'killed'
-    name, steps, modules = f'mutant-{mutant.name}-{arch}', None, [mutant.module()]
-    timeout = 300
-    append = f'kunit.filter_glob={mutant.killer} {mutant.append}'
+    if killer == 'symbols.gadgets':
+        return 'SURVIVES' if check.gadgets(obj)[killer] == 'ok' else 'killed'
+    name = f'mutant-{mutant.name}-{killer.split(".")[-1]}-{arch}'
+    steps, modules, timeout = None, [module(killer)], 300
+    append = f'kunit.filter_glob={killer} {mutant.append}'
     scenario = f'{arch}-{mutant.scenario}'
     if mutant.scenario:
         append, (steps, _) = scenarios.SCENARIOS[scenario].append, scenarios.plan(scenario)
-    elif mutant.killer == 'kselftest':
+    elif killer == 'kselftest':
         steps = ['insmod /lib/rare_write_howto.ko ', 'exec /bin/rare_write_test ']
         modules = ['rare_write_howto']
-    elif mutant.killer == 'core':
+    elif killer == 'core':
         steps, modules = ['exec /bin/rare_write_core '], scenarios.CORE_MODULES
-    elif mutant.killer == 'starve':
+    elif killer == 'starve':
         # Thousands of CPUs that do not come up.
         steps, modules, timeout = ['exec /bin/rare_write_starve 3'], [], 2400
-    elif mutant.killer == 'boot.line':
+    elif killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:
-        steps = [f'insmod /lib/{mutant.module()}.ko {mutant.params}']
+        steps = [f'insmod /lib/{module(killer)}.ko {mutant.params}']
     files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
     files.update(check.programs(arch, obj, steps))
     boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu, timeout=timeout)
@@ -90,10 +90,10 @@ def run(arch, obj, mutant):
         cases = check.judge_death(scenario, boot)
         return ('timed out' if boot.timed_out else
                 'SURVIVES' if set(cases.values()) == {'ok'} else 'killed')
-    if mutant.killer == 'boot.line':
+    if killer == 'boot.line':
         line = scenarios.BOOT_LINE['x86_64-rodata-off']
         return 'SURVIVES' if line in boot.text else 'killed'
-    return judge(mutant.killer, boot)
+    return judge(killer, boot)
 
 
 def attempt(function):
@@ -109,9 +109,9 @@ def attempt(function):
 def main():
     arch = os.environ.get('ARCH')
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
-    only = os.environ.get('ONLY')
-    mutants = [mutant for mutant in every()
-               if (not only or only in mutant.name) and set(arches) & set(mutant.arches)]
+    only = os.environ.get('ONLY') or ''
+    mutants = [mutant for mutant in every() if set(arches) & set(mutant.arches) and
+               any(part in mutant.name for part in only.split() or [''])]
     if not mutants:
         die(f'ONLY={only} fits no mutant')
     # What is built in full goes last: the others are inlined into a healthy kernel.
@@ -126,21 +126,25 @@ def main():
         with Step(f'copying the objects for {arch}'):
             subprocess.check_call(['rsync', '-a', '--delete', healthy + '/', obj + '/'])
         # The original must pass each of these tests, or their failing says nothing.
-        originals = {(m.killer, m.scenario, m.cpu, m.append, m.params): m for m in these}
+        originals = {(killer, m.scenario, m.cpu, m.append, m.params): m
+                     for m in these for killer in m.killers}
         with Step(f'{arch}: the original'):
-            for mutant in originals.values():
-                state = attempt(lambda mutant=mutant: run(arch, obj, mutant))
-                table.append((arch, '-', mutant.killer,
+            for (killer, *_), mutant in originals.items():
+                state = attempt(lambda killer=killer, mutant=mutant:
+                                run(arch, obj, mutant, killer))
+                table.append((arch, '-', killer,
                               'passes' if state == 'SURVIVES' else f'FAILS: {state}'))
         for mutant in these:
             with Step(f'{arch}: {mutant.name}'):
                 try:
                     mutant.apply()
-                    state = attempt(lambda mutant=mutant: compile_it(arch, obj, mutant) or
-                                    run(arch, obj, mutant))
+                    unbuilt = attempt(lambda mutant=mutant: compile_it(arch, obj, mutant))
+                    for killer in mutant.killers:
+                        state = unbuilt or attempt(lambda killer=killer, mutant=mutant:
+                                                   run(arch, obj, mutant, killer))
+                        table.append((arch, mutant.name, killer, state))
                 finally:
                     tree.apply()
-            table.append((arch, mutant.name, mutant.killer, state))
     print()
     for arch, name, killer, state in table:
         print(f'{arch:7} {name:28} {killer:42} {state}')

@@ -32,6 +32,7 @@ import exploit
 import gdbstub
 import htmldocs
 import kselftest
+import mutant
 import mutants
 import sysctl
 import vm
@@ -378,8 +379,8 @@ def runs(toy):
         yield f'run.{name}', refused(toy.run('vm.py', LINUX_TAR=toy.tar, **env), why)
     yield 'shell.smp', refused(toy.run('shell.py', SMP='9'), 'SMP=9 is not')
     yield 'check.only', refused(toy.run('check.py', ONLY='nothing-*'), 'ONLY=nothing-. fits no test')
-    yield 'mutants.only', refused(toy.run('mutants.py', ONLY='nothing'),
-                                  'ONLY=nothing fits no mutant')
+    yield 'mutants.only', refused(toy.run('mutants.py', ONLY='no-such'),
+                                  'ONLY=no-such fits no mutant')
     yield 'mutants.only-other-arch', refused(
         toy.run('mutants.py', ONLY='user-string-in-window', ARCH='x86_64'), 'fits no mutant')
     for minutes in ('0', '-1', 'x'):
@@ -446,6 +447,24 @@ def kills(_):
             ('comes-not', 'did not come to the test', 'nothing\n', {})):
         boot = vm.Run('', text, ['done 0'], **how)
         yield name, mutants.judge('hunt.hijack', boot) == state
+
+
+def unbroken(_):
+    """What mutant.py finds of cases that no mutant has fail: (name, is that right)."""
+    class One:
+        killers = ['hunt.hijack', 'console']
+
+    known = next(iter(mutant.UNBROKEN))
+    yield 'named', not list(mutant.unbroken(['hunt.hijack', known], [One]))
+    yield 'not-named', list(mutant.unbroken(['hunt.other'], [One])) == [
+        'hunt.other: no mutant shows that it can fail']
+    One.killers.append(known)
+    yield 'both', list(mutant.unbroken([known], [One])) == [
+        f'{known}: a mutant has it fail, and it is in UNBROKEN']
+    found = mutant.suites()
+    yield 'suites', len(found) > 3 and all(
+        len(cases) == len(re.findall(r'^\tKUNIT_CASE', pathlib.Path(TOP, path).read_text(), re.M))
+        for path, cases in found.items())
 
 
 def configs(_):
@@ -1217,8 +1236,8 @@ def run():
         toy.script('disk', 'import tree\ntree.enough_disk(2 << 30)\n')
         toy.script('newer', 'import newer_qemu\nprint(newer_qemu.aarch64())\n')
         toy.script('sparse', 'import newer_sparse\nprint(newer_sparse.program())\n')
-        for part in (trees, builds, starts, runs, lint, variants, kills, configs, memory, soaks,
-                     table, system, series, kernels, static, exploits, knobs, selftests,
+        for part in (trees, builds, starts, runs, lint, variants, kills, unbroken, configs, memory,
+                     soaks, table, system, series, kernels, static, exploits, knobs, selftests,
                      installed, emulators, checkers, traces, follows):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
