@@ -5,14 +5,14 @@
 
         Arch: x86_64 arm64
         Build: module           the window is inlined into the test: build that alone
-        Killed-by: suite.case   or console, kselftest, compile.case, symbols.gadgets,
-                                boot.line, starve: its selftest, or core: what the
-                                hardened kernel converts. Several: each must notice
+        Killed-by: suite.case   or console, kselftest, compile.clang.case, symbols.gadgets,
+                                boot.line; starve, core: the selftests rare_write_starve
+                                and rare_write_core. Several: each must notice
         Config: hardened        if the test kernel does not have what it breaks
         Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  a boot that must end in a panic, and not the ordinary one
         CPU: cortex-a57         if the ordinary one would not notice
-        Append: rodata=on       likewise, to the kernel's command line
+        Append: rodata=on       likewise, to the kernel's command line; rodata=noalias on 7.3
         Params: report=1        what the module is told
 
 Of each case of the suites at least one must show that it can fail.

@@ -539,13 +539,14 @@ def table(toy):
     """The table of conditions: (name, did it go as it should)."""
     path = os.path.join(toy.folder, 'conditions.csv')
 
-    def cells(results, version='6.12.7', deputies=2):
+    def cells(results, version='6.12.7', deputies=2, misuses=0):
         """The line of one scenario, after one more run; there are so many cases."""
         with mock.patch.object(conditions, 'TABLE', path), \
                 mock.patch.object(conditions, 'KERNEL', KERNELS[0]), \
                 mock.patch.object(conditions, 'tools', lambda: ('tool',)), \
                 mock.patch.object(conditions, 'expected',
-                                  lambda *_: {'rare_write': 2, 'deputy': deputies}), \
+                                  lambda *_: {'rare_write': 2, 'deputy': deputies,
+                                              'misuse_is_fatal': misuses}), \
                 mock.patch.object(conditions.tree, 'look', lambda _: (version, None)):
             conditions.write_table(results)
         with open(path) as file:
@@ -561,6 +562,8 @@ def table(toy):
                                                                          'deputy.b': 'ok'}})
     line = cells({}, deputies=3)
     yield 'more-cases', line.count('not run yet') == 1 and '1 skipped: so' in line
+    line = cells({}, deputies=3, misuses=1)
+    yield 'part-by-now', line.count('not run yet') == 2 and '1 skipped: so' in line
     yield 'other-kernel', cells({}, '6.12.8').count('not run yet') == 7
 
 
