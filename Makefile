@@ -36,7 +36,7 @@ help:
 	@echo '  make coverage [ARCH=...]         what is write-rare, who writes it how often, and what is not'
 	@echo '  make model                       search what the TLB may do in a window, all of it'
 	@echo "  make mutants [ARCH=...] [ONLY='part of a name ...']"
-	@echo '                                   break it on purpose: each mutant has a test that notices'
+	@echo '             [DOCS=1]              break it on purpose: each mutant has a test that notices'
 	@echo '  make soak [ARCH=...] [MINUTES=5]  all that writes, reads, attacks and interferes, at once'
 	@echo '             [DOCS=1]              and put the result into the documentation'
 	@echo '  make kselftest [ARCH=...] [DOCS=1]'

@@ -82,11 +82,16 @@ def tools():
     return *dict.fromkeys(first_line(program, '--version') for program in programs), bochs.version()
 
 
+def linux():
+    """The kernel's version."""
+    return f'Linux {tree.look(SRC)[0]}'
+
+
 def write_table(results):
     """Renew the cells of what ran; the others stay if the kernel and the tools are the same."""
     if KERNEL != KERNELS[0]:
         return
-    made = ['made with', f'Linux {tree.look(SRC)[0]}', '; '.join(tools()), *('' for _ in COLUMNS)]
+    made = ['made with', linux(), '; '.join(tools()), *('' for _ in COLUMNS)]
     old = {}
     if os.path.isfile(TABLE):
         with open(TABLE, newline='') as file:

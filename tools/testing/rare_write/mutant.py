@@ -48,6 +48,7 @@ class Mutant:
         fields = dict(re.findall(
             r'^(Arch|Build|Killed-by|Config|Kernel|Scenario|CPU|Append|Params): (.*)$', head, re.M))
         self.name = name.removesuffix('.patch')
+        self.what = head.partition('\n\n')[0].replace('\n', ' ')
         self.arches = fields['Arch'].split()
         self.kernels = fields.get('Kernel', KERNEL).split()
         self.build = choose('Build', fields['Build'], ('module', 'kernel'))

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """make mutants: break the implementation on purpose; a named test must notice.
 
+	make mutants [ARCH=...] [ONLY='part of a name ...'] [DOCS=1]
+
 A mutant is killed if each test that it names does not pass. It must have come to that
 test, though: what does not build or does not boot has been killed by nobody.
 """
+import csv
 import os
 import re
 import subprocess
@@ -13,12 +16,17 @@ import sys
 import build
 import check
 import check_readers
+import conditions
 import console
 import scenarios
 import tree
 import vm
-from common import ARCHES, STOPPED, Step, choose, die, logged, object_folder, script
+from common import (ARCHES, KERNEL, KERNELS, STOPPED, TOP, Step, choose, die, logged, object_folder,
+                    script)
 from mutant import every, module
+
+TABLE = os.path.join(TOP, 'Documentation/security/rare-write-mutants.csv')
+COLUMNS = ('mutant', 'what it breaks', 'tests', *ARCHES)
 
 # The test failed; or it did not, but something was on the console that it did not expect.
 KILLED = ('killed', 'killed, by console')
@@ -106,7 +114,45 @@ def attempt(function):
         return f'{getattr(end, "why", end)}'
 
 
+def summary(states):
+    """What came of a mutant, from what came of each of its tests."""
+    return next((state for state in states if state not in KILLED), max(states))
+
+
+def write_table(table):
+    """Renew the cells of what ran; the others stay if the mutant and the kernel are the same."""
+    made = ['made with', '', f'{conditions.linux()}; {"; ".join(conditions.tools())}',
+            *('' for _ in ARCHES)]
+    old = {}
+    if os.path.isfile(TABLE):
+        with open(TABLE, newline='') as file:
+            _, *rows = csv.reader(file)
+        if made in rows:
+            old = {tuple(row[:3]): dict(zip(ARCHES, row[3:])) for row in rows}
+    failing = {(arch, killer) for arch, name, killer, state in table
+               if name == '-' and state != 'passes'}
+    with open(TABLE, 'w', newline='') as file:
+        out = csv.writer(file, lineterminator='\n')
+        out.writerow(COLUMNS)
+        for one in every():
+            head = (one.name, one.what, ' '.join(one.killers))
+            cells = dict.fromkeys(ARCHES, 'not run yet') | old.get(head, {})
+            for arch in ARCHES:
+                states = [state for where, name, _, state in table if (where, name) ==
+                          (arch, one.name)]
+                if arch not in one.arches:
+                    cells[arch] = 'not for it'
+                elif states:
+                    cells[arch] = ('the test fails without it' if any(
+                        (arch, killer) in failing for killer in one.killers) else
+                        summary(states))
+            out.writerow([*head, *cells.values()])
+        out.writerow(made)
+
+
 def main():
+    if os.environ.get('DOCS') and KERNEL != KERNELS[0]:
+        die(f'DOCS=1 is for {KERNELS[0]}')
     arch = os.environ.get('ARCH')
     arches = [choose('ARCH', arch, ARCHES)] if arch else list(ARCHES)
     only = os.environ.get('ONLY') or ''
@@ -148,6 +194,8 @@ def main():
     print()
     for arch, name, killer, state in table:
         print(f'{arch:7} {name:28} {killer:42} {state}')
+    if os.environ.get('DOCS'):
+        write_table(table)
     bad = sum(state not in (*KILLED, 'passes') for *_, state in table)
     print(f'{len(table) - bad} passed, {bad} failed, 0 skipped')
     sys.exit(1 if bad else 0)

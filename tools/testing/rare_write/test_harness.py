@@ -467,6 +467,37 @@ def unbroken(_):
         for path, cases in found.items())
 
 
+def killings(toy):
+    """The table of mutants: (name, did it go as it should)."""
+    class One:
+        name, what, killers, arches = 'no-lock', 'There is no lock.', ['hunt.a', 'hunt.b'], ['arm64']
+
+    def line(*table, linux='Linux 6.12.7'):
+        with mock.patch.object(mutants, 'TABLE', os.path.join(toy.folder, 'mutants.csv')), \
+                mock.patch.object(mutants, 'every', lambda: [One]), \
+                mock.patch.object(conditions, 'linux', lambda: linux), \
+                mock.patch.object(conditions, 'tools', lambda: ('tool',)):
+            mutants.write_table(table)
+            with open(mutants.TABLE) as file:
+                return file.read().splitlines()[1].removeprefix(
+                    'no-lock,There is no lock.,hunt.a hunt.b,not for it,')
+
+    ran = [('arm64', '-', 'hunt.a', 'passes'), ('arm64', 'no-lock', 'hunt.a', 'killed'),
+           ('arm64', 'no-lock', 'hunt.b', 'killed')]
+    yield 'not-yet', line() == 'not run yet'
+    yield 'killed', line(*ran) == 'killed'
+    yield 'stays', line() == 'killed'
+    yield 'other-kernel', line(linux='Linux 6.12.8') == 'not run yet'
+    yield 'one-survives', line(*ran[:2], (*ran[2][:3], 'SURVIVES')) == 'SURVIVES'
+    yield 'one-by-console', line(*ran[:2], (*ran[2][:3], 'killed, by console')) == (
+        '"killed, by console"')
+    yield 'fails-anyway', line(('arm64', '-', 'hunt.a', 'FAILS: killed'), *ran[1:]) == (
+        'the test fails without it')
+    line(*ran)
+    One.what = 'There is no lock, nor key.'
+    yield 'other-mutant', line().endswith(',not run yet')
+
+
 def configs(_):
     """What check_configs.py makes of what make said: (name, did it go as it should)."""
     def judged(output, status=0):
@@ -1239,8 +1270,8 @@ def run():
         toy.script('disk', 'import tree\ntree.enough_disk(2 << 30)\n')
         toy.script('newer', 'import newer_qemu\nprint(newer_qemu.aarch64())\n')
         toy.script('sparse', 'import newer_sparse\nprint(newer_sparse.program())\n')
-        for part in (trees, builds, starts, runs, lint, variants, kills, unbroken, configs, memory,
-                     soaks, table, system, series, kernels, static, exploits, knobs, selftests,
+        for part in (trees, builds, starts, runs, lint, variants, kills, killings, unbroken, configs,
+                     memory, soaks, table, system, series, kernels, static, exploits, knobs, selftests,
                      installed, emulators, checkers, traces, follows):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
