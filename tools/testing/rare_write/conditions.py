@@ -43,7 +43,7 @@ def kept(old, name, pattern):
     now = sum(count for suite, count in expected(CASES, name).items()
               if re.match(pattern, f'{suite}.'))
     counted = sum(int(n) for n in re.findall(r'(\d+) (?:passed|FAILED|skipped)', old))
-    return 'not run yet' if old != 'not run yet' and counted < now else old
+    return 'not run yet' if counted < now else old
 
 
 def machine(what, ran):
@@ -87,17 +87,21 @@ def linux():
     return f'Linux {tree.look(SRC)[0]}'
 
 
+def rows_made(path, made):
+    """The rows of a table, but its head; none if the kernel or the tools were others than @made."""
+    if not os.path.isfile(path):
+        return []
+    with open(path, newline='') as file:
+        _, *rows = csv.reader(file)
+    return rows if made in rows else []
+
+
 def write_table(results):
     """Renew the cells of what ran; the others stay if the kernel and the tools are the same."""
     if KERNEL != KERNELS[0]:
         return
     made = ['made with', linux(), '; '.join(tools()), *('' for _ in COLUMNS)]
-    old = {}
-    if os.path.isfile(TABLE):
-        with open(TABLE, newline='') as file:
-            _, *rows = csv.reader(file)
-        if made in rows:
-            old = {cells[0]: cells[2:] for cells in rows}
+    old = {cells[0]: cells[2:] for cells in rows_made(TABLE, made)}
     with open(TABLE, 'w', newline='') as file:
         out = csv.writer(file, lineterminator='\n')
         out.writerow(['condition', 'kernel', 'machine', *(title for title, _ in COLUMNS)])

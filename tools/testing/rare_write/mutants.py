@@ -116,19 +116,15 @@ def attempt(function):
 
 def summary(states):
     """What came of a mutant, from what came of each of its tests."""
-    return next((state for state in states if state not in KILLED), max(states))
+    return max(states, key=lambda state: KILLED.index(state) if state in KILLED else len(KILLED))
 
 
 def write_table(table):
     """Renew the cells of what ran; the others stay if the mutant and the kernel are the same."""
     made = ['made with', '', f'{conditions.linux()}; {"; ".join(conditions.tools())}',
             *('' for _ in ARCHES)]
-    old = {}
-    if os.path.isfile(TABLE):
-        with open(TABLE, newline='') as file:
-            _, *rows = csv.reader(file)
-        if made in rows:
-            old = {tuple(row[:3]): dict(zip(ARCHES, row[3:])) for row in rows}
+    old = {tuple(row[:3]): dict(zip(ARCHES, row[3:]))
+           for row in conditions.rows_made(TABLE, made)}
     failing = {(arch, killer) for arch, name, killer, state in table
                if name == '-' and state != 'passes'}
     with open(TABLE, 'w', newline='') as file:

@@ -179,7 +179,9 @@ CASES = {'test': {**PROD, 'rare_write_protect': 17}, 'bench': PROD, 'off': OFF,
                    'stray_write': 2, 'rare_write_protect': 17} for name in REPORT},
          **{name: {'rare_write_attack': some[0]} if (some := some_attacks(name)) else
                   {'rare_write_attack': 14, 'direct_by_helper': 8, 'deputy': 51 * 12 - 4 + 2}
-            for name in ATTACKS}}
+            for name in ATTACKS},
+         # They come to no test.
+         **{name: {} for name in DIES}}
 
 
 # These have the data of the kernel that rare_write_core tries, write-rare or not.

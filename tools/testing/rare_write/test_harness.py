@@ -37,6 +37,7 @@ import mutants
 import sysctl
 import vm
 from common import ARCHES, HERE, KERNEL, KERNELS, MAIN, SRC, TOP, child
+from scenarios import DIES
 
 MAKEFILE = '# SPDX\nVERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = 7\n'
 PATCH = '''--- a/mm/old.c
@@ -595,6 +596,8 @@ def table(toy):
     yield 'more-cases', line.count('not run yet') == 1 and '1 skipped: so' in line
     line = cells({}, deputies=3, misuses=1)
     yield 'part-by-now', line.count('not run yet') == 2 and '1 skipped: so' in line
+    yield 'no-suites', all(conditions.kept('not part of it', name, pattern) == 'not part of it'
+                           for name in DIES for _, pattern in conditions.COLUMNS)
     yield 'other-kernel', cells({}, '6.12.8').count('not run yet') == 7
 
 
