@@ -149,8 +149,8 @@ def everything():
         mutants = mutant.every()
         for one, new in zip(mutants, pool.map(mutant_remarks, mutants)):
             found[os.path.relpath(one.path, TOP)] = new
-        for path, cases in mutant.suites().items():
-            found[path].extend(('NO_MUTANT', text) for text in mutant.unbroken(cases, mutants))
+        for path, text in mutant.unbroken(mutant.suites(), mutants):
+            found[path].append(('NO_MUTANT', text))
         for part in static.result():
             for path, new in part.items():
                 found.setdefault(path, []).extend(new)

@@ -8,6 +8,7 @@
         Killed-by: suite.case   or console, kselftest, compile.clang.case, symbols.gadgets,
                                 boot.line; starve, core: the selftests rare_write_starve
                                 and rare_write_core. Several: each must notice
+        Case: it does this      what the selftest says of the part that must notice
         Config: hardened        if the test kernel does not have what it breaks
         Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  a boot that must end in a panic, and not the ordinary one
@@ -30,6 +31,7 @@ import tree
 from common import BUILD, HERE, KERNEL, SRC, TOP, choose, die
 
 FOLDER = os.path.join(HERE, 'mutants')
+SELFTESTS = ('kselftest', 'core', 'starve')
 # What no mutant shows to be able to fail, and why.
 UNBROKEN = {
     'rare_write_protect.memory_per_cpu': 'a figure, not a promise',
@@ -46,13 +48,17 @@ class Mutant:
         with open(self.path) as file:
             head, self.patch = file.read().split('\n---\n', 1)
         fields = dict(re.findall(
-            r'^(Arch|Build|Killed-by|Config|Kernel|Scenario|CPU|Append|Params): (.*)$', head, re.M))
+            r'^(Arch|Build|Killed-by|Case|Config|Kernel|Scenario|CPU|Append|Params): (.*)$',
+            head, re.M))
         self.name = name.removesuffix('.patch')
         self.what = head.partition('\n\n')[0].replace('\n', ' ')
         self.arches = fields['Arch'].split()
         self.kernels = fields.get('Kernel', KERNEL).split()
         self.build = choose('Build', fields['Build'], ('module', 'kernel'))
         self.killers = fields['Killed-by'].split()
+        self.case = fields.get('Case', '')
+        if bool(self.case) != bool(set(self.killers) & set(SELFTESTS)):
+            die(f'mutants/{name}: Case is for {", ".join(SELFTESTS)}, which have to have it')
         self.scenario = fields.get('Scenario', '')
         self.cpu = fields.get('CPU')
         self.append = fields.get('Append', '').replace('rodata=on', scenarios.NO_LINEAR_MAP)
@@ -113,10 +119,16 @@ def suites():
     return found
 
 
-def unbroken(cases, mutants):
-    """Of what is said of cases here and in the mutants, what is not as it should be."""
+def unbroken(suites, mutants):
+    """What is not as it should be of what is said of cases, here and in mutants: (file, what)."""
     killers = {killer for one in mutants for killer in one.killers}
-    for case in cases:
-        if (case in killers) == (case in UNBROKEN):
-            yield f'{case}: ' + ('a mutant has it fail, and it is in UNBROKEN' if case in killers
-                                 else 'no mutant shows that it can fail')
+    unknown = set(UNBROKEN)
+    for path, cases in suites.items():
+        unknown -= set(cases)
+        for case in cases:
+            if (case in killers) == (case in UNBROKEN):
+                yield path, f'{case}: ' + ('a mutant has it fail, and it is in UNBROKEN'
+                                           if case in killers else
+                                           'no mutant shows that it can fail')
+    for case in sorted(unknown):
+        yield os.path.relpath(__file__, TOP), f'{case} is in UNBROKEN, and in no suite'

@@ -23,7 +23,7 @@ import tree
 import vm
 from common import (ARCHES, KERNEL, KERNELS, STOPPED, TOP, Step, choose, die, logged, object_folder,
                     script)
-from mutant import every, module
+from mutant import SELFTESTS, every, module
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-mutants.csv')
 COLUMNS = ('mutant', 'what it breaks', 'tests', *ARCHES)
@@ -39,11 +39,11 @@ def compile_it(arch, obj, mutant):
            f'building mutant {mutant.name}', env=build.environment())
 
 
-def judge(killer, boot):
+def judge(killer, boot, case=''):
     """What a boot says of the test that is to fail: KILLED, 'SURVIVES' or neither."""
     cases, during = console.results(boot.text), boot.text
-    if killer in ('kselftest', 'core', 'starve'):
-        seen = [state for case, state in cases.items() if case.startswith('kselftest.')]
+    if killer in SELFTESTS:
+        seen = [state for name, state in cases.items() if name == f'kselftest.{case}']
     else:
         # The cases of a parameterised test are named after their parameters.
         suite, case = killer.split('.')
@@ -60,8 +60,10 @@ def judge(killer, boot):
         return 'timed out' if boot.timed_out else 'the machine failed'
     # If the guest died of it, the test has no result; and what it expects on the console, and
     # nothing else, is part of it.
-    passed = seen and set(seen) == {'ok'} and not vm.Run(boot.log, during, boot.steps).problems()
-    return 'SURVIVES' if passed else 'killed, by console'
+    if vm.Run(boot.log, during, boot.steps).problems():
+        return 'killed, by console'
+    skipped = [state for state in seen if state != 'ok']
+    return f'skipped: {skipped[0]}' if skipped else 'SURVIVES' if seen else 'no such test'
 
 
 def run(arch, obj, mutant, killer):
@@ -101,7 +103,7 @@ def run(arch, obj, mutant, killer):
     if killer == 'boot.line':
         line = scenarios.BOOT_LINE['x86_64-rodata-off']
         return 'SURVIVES' if line in boot.text else 'killed'
-    return judge(killer, boot)
+    return judge(killer, boot, mutant.case)
 
 
 def attempt(function):
@@ -131,7 +133,7 @@ def write_table(table):
         out = csv.writer(file, lineterminator='\n')
         out.writerow(COLUMNS)
         for one in every():
-            head = (one.name, one.what, ' '.join(one.killers))
+            head = (one.name, one.what, ' '.join(one.killers) + (one.case and f': {one.case}'))
             cells = dict.fromkeys(ARCHES, 'not run yet') | old.get(head, {})
             for arch in ARCHES:
                 states = [state for where, name, _, state in table if (where, name) ==
@@ -168,7 +170,7 @@ def main():
         with Step(f'copying the objects for {arch}'):
             subprocess.check_call(['rsync', '-a', '--delete', healthy + '/', obj + '/'])
         # The original must pass each of these tests, or their failing says nothing.
-        originals = {(killer, m.scenario, m.cpu, m.append, m.params): m
+        originals = {(killer, m.case, m.scenario, m.cpu, m.append, m.params): m
                      for m in these for killer in m.killers}
         with Step(f'{arch}: the original'):
             for (killer, *_), mutant in originals.items():

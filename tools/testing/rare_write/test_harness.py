@@ -445,9 +445,17 @@ def kills(_):
             ('stalls', 'the machine failed',
              ktap.format('ok') + 'rcu: INFO: rcu_preempt self-detected stall on CPU\n', {}),
             ('qemu', 'the machine failed', ktap.format('ok'), {'status': -9}),
+            ('skips', 'skipped: no prey', ktap.format('ok').rstrip() + ' # SKIP no prey\n', {}),
+            ('says-nothing', 'no such test', '# Subtest: hunt\n', {}),
             ('comes-not', 'did not come to the test', 'nothing\n', {})):
         boot = vm.Run('', text, ['done 0'], **how)
         yield name, mutants.judge('hunt.hijack', boot) == state
+    both = 'TAP version 13\n1..2\n{}ok 1 it hunts\n{}ok 2 it rests, too\n'
+    for name, state, text in (
+            ('of-the-case', 'killed', both.format('', 'not ')),
+            ('of-another', 'SURVIVES', both.format('not ', '')),
+            ('of-none', 'no such test', both.format('', '').replace('rests', 'sleeps'))):
+        yield name, mutants.judge('core', vm.Run('', text, ['done 0']), 'it rests, too') == state
 
 
 def unbroken(_):
@@ -456,12 +464,18 @@ def unbroken(_):
         killers = ['hunt.hijack', 'console']
 
     known = next(iter(mutant.UNBROKEN))
-    yield 'named', not list(mutant.unbroken(['hunt.hijack', known], [One]))
-    yield 'not-named', list(mutant.unbroken(['hunt.other'], [One])) == [
-        'hunt.other: no mutant shows that it can fail']
+    def found(*cases):
+        with mock.patch.object(mutant, 'UNBROKEN', {known: 'rests'}):
+            return list(mutant.unbroken({'hunt.c': cases}, [One]))
+
+    yield 'named', found('hunt.hijack', known) == []
+    yield 'not-named', found('hunt.other', known) == [
+        ('hunt.c', 'hunt.other: no mutant shows that it can fail')]
+    yield 'unknown', found('hunt.hijack') == [
+        ('tools/testing/rare_write/mutant.py', f'{known} is in UNBROKEN, and in no suite')]
     One.killers.append(known)
-    yield 'both', list(mutant.unbroken([known], [One])) == [
-        f'{known}: a mutant has it fail, and it is in UNBROKEN']
+    yield 'both', found(known) == [
+        ('hunt.c', f'{known}: a mutant has it fail, and it is in UNBROKEN')]
     found = mutant.suites()
     yield 'suites', len(found) > 3 and all(
         len(cases) == len(re.findall(r'^\tKUNIT_CASE', pathlib.Path(TOP, path).read_text(), re.M))
@@ -472,6 +486,7 @@ def killings(toy):
     """The table of mutants: (name, did it go as it should)."""
     class One:
         name, what, killers, arches = 'no-lock', 'There is no lock.', ['hunt.a', 'hunt.b'], ['arm64']
+        case = ''
 
     def line(*table, linux='Linux 6.12.7'):
         with mock.patch.object(mutants, 'TABLE', os.path.join(toy.folder, 'mutants.csv')), \
