@@ -464,17 +464,18 @@ def unbroken(_):
         killers = ['hunt.hijack', 'console']
 
     known = next(iter(mutant.UNBROKEN))
-    def found(*cases):
+
+    def remarks(*cases):
         with mock.patch.object(mutant, 'UNBROKEN', {known: 'rests'}):
             return list(mutant.unbroken({'hunt.c': cases}, [One]))
 
-    yield 'named', found('hunt.hijack', known) == []
-    yield 'not-named', found('hunt.other', known) == [
+    yield 'named', remarks('hunt.hijack', known) == []
+    yield 'not-named', remarks('hunt.other', known) == [
         ('hunt.c', 'hunt.other: no mutant shows that it can fail')]
-    yield 'unknown', found('hunt.hijack') == [
+    yield 'unknown', remarks('hunt.hijack') == [
         ('tools/testing/rare_write/mutant.py', f'{known} is in UNBROKEN, and in no suite')]
     One.killers.append(known)
-    yield 'both', found(known) == [
+    yield 'both', remarks(known) == [
         ('hunt.c', f'{known}: a mutant has it fail, and it is in UNBROKEN')]
     found = mutant.suites()
     yield 'suites', len(found) > 3 and all(
