@@ -403,9 +403,9 @@ do {									\
 	rare_write_debug_before(__rare_a, sizeof(var));			\
 	if (static_branch_likely(&rare_write_protected)) {		\
 		struct arch_rare_write_tables __rare_t = __arch_rare_write_tables(); \
-		struct arch_rare_write __rare_s = __arch_rare_write_begin(__rare_t); \
+		struct arch_rare_write __rare_s =			\
+			__arch_rare_write_begin(__rare_t, __rare_e);	\
 									\
-		__arch_rare_write_map(__rare_t, __rare_e);		\
 		__rare_p = __rare_alias(__rare_a);			\
 		op;							\
 		__arch_rare_write_end(__rare_t, __rare_s, __rare_p);	\
@@ -441,7 +441,7 @@ static __always_inline void rare_write_begin(void)
 	w = raw_cpu_ptr(&rare_write_window);
 	BUG_ON(w->page != RARE_WRITE_CLOSED);
 	if (static_branch_likely(&rare_write_protected))
-		w->arch = __arch_rare_write_begin(__arch_rare_write_tables());
+		w->arch = __arch_rare_write_begin(__arch_rare_write_tables(), 0);
 	w->flags = flags;
 	w->page = RARE_WRITE_OPEN;
 }

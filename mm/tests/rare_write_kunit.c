@@ -1105,6 +1105,7 @@ static struct {
 
 static void on_nmi(void)
 {
+	bool loaded;
 	u32 val;
 
 	/* Not to come behind either is the test; the kernel lives on, and that shows. */
@@ -1117,8 +1118,10 @@ static void on_nmi(void)
 	nmi.access = copy_from_user_nofault(&val, nmi.user, sizeof(val));
 	nmi.fault = store((unsigned long)&v64, 8);
 	nmi.private = rare_write_debug_private(nmi.cpu);
-	nmi.inside += !!nmi.private;
-	nmi.wrong += !nmi.fault.hit || (nmi.private && nmi.access != -EFAULT);
+	/* The alias is made before the tables are loaded that it is in. */
+	loaded = __arch_rare_write_loaded(__arch_rare_write_tables());
+	nmi.inside += nmi.private && loaded;
+	nmi.wrong += !nmi.fault.hit || (loaded && nmi.access != -EFAULT);
 	WRITE_ONCE(nmi.count, nmi.count + 1);
 }
 

@@ -32,7 +32,8 @@ KINDS = {
     ),
 }
 
-# Which step of a window an instruction belongs to, by the function it was written in.
+# Which step of a window an instruction belongs to, by the function it was written in, or by that
+# and the one which that was written into.
 STEPS = {
     'preempt_count': 'not in an NMI',
     'arch_local_irq_save': 'mask interrupts',
@@ -41,6 +42,8 @@ STEPS = {
     '__arch_rare_write_tables': 'this CPU\'s tables',
     '__arch_rare_write_begin': 'switch to them; none may be open',
     '__arch_rare_write_map': 'enter the alias',
+    # It is part of taking the alias away as well.
+    '__arch_rare_write_set __arch_rare_write_begin': 'enter the alias',
     '__rare_alias': 'where the object is in it',
     '__arch_rare_write_memcpy': 'the write',
     '__arch_rare_write_unmap': 'take the alias away, and from the TLB',
@@ -196,8 +199,10 @@ def window(arch, obj, tracer, texts):
     names = relocations(obj, offsets)
     rows, step = [], ''
     for pc, offset in zip(path, offsets):
+        chain = chains[offset]
+        keys = [key for pair in zip(chain, [*chain[1:], '']) for key in (' '.join(pair), pair[0])]
         # What is in none of them goes with what comes before.
-        step = next((STEPS[name] for name in chains[offset] if name in STEPS), step)
+        step = next((STEPS[key] for key in keys if key in STEPS), step)
         rows.append([named(texts[pc], names.get(offset)), step])
     first, last = around(rows)
     for row in rows[:first] + rows[last:]:

@@ -39,11 +39,11 @@ STEPS = {
     'x86_64': ((('CR3', r'mov\w* %\w+, %cr3'), ('INVLPG', r'invlpg '),
                 ('clear', r'mov\w* \$0x0, (?!.*%rsp).*\('),
                 ('store', r'mov\w* %\w+, (?!.*%rsp).*(\(|%gs)')),
-               'CR3 store store clear INVLPG CR3'),
+               'store CR3 store clear INVLPG CR3'),
     'arm64': ((('TTBR0', r'msr TTBR0_EL1'), ('TTBR1', r'msr TTBR1_EL1'), ('ISB', r'isb'),
                ('DSB.nshst', r'dsb nshst'), ('DSB.nsh', r'dsb nsh$'), ('TLBI.vae1', r'tlbi vae1,'),
                ('TLBI', r'tlbi'), ('clear', r'st\w+ xzr, \[x'), ('store', r'st\w+ \w+, \[x')),
-              'TTBR0 TTBR1 TTBR0 store DSB.nshst ISB store clear DSB.nshst TLBI.vae1 DSB.nsh '
+              'store DSB.nshst TTBR0 TTBR1 TTBR0 ISB store clear DSB.nshst TLBI.vae1 DSB.nsh '
               'TTBR0 TTBR1 TTBR0 ISB'),
 }
 

@@ -40,7 +40,7 @@ HOLDS = {
         'TLBI_LAST ISB_IF_NOBODY': 'the same, 4 barriers if the context has an ASID',
         'TLBI_LAST NO_ISB_END OWN_ASID': 'the same, 4 barriers',
         'ETS2': 'the window, with FEAT_ETS2',
-        'ETS2 STRAGGLER NO_DSB_BEGIN NO_DSB_TURN_MAP NO_ISB_TURN':
+        'ETS2 STRAGGLER NO_DSB_BEGIN NO_DSB_MAP NO_ISB_MAP':
             'FEAT_ETS2: 4 barriers, and 2 less in turn',
         'ETS2 NO_DSB_BEGIN TLBI_LAST NO_ISB_END': 'FEAT_ETS2 and TLBI last: 3 barriers',
     },
@@ -90,8 +90,8 @@ BREAKS = {
         ('NO_DSB_TURN_CLEAR', 'WRITE_ARRIVES'),
         ('NO_DSB_TURN_TLBI', 'WRITE_ARRIVES'),
         ('NO_DSB_TURN_TLBI', 'P2_ONLY_THIS_PAGE'),
-        ('NO_DSB_TURN_MAP', 'WRITE_ARRIVES'),
-        ('NO_ISB_TURN', 'WRITE_ARRIVES'),
+        ('NO_DSB_MAP', 'WRITE_ARRIVES'),
+        ('NO_ISB_MAP', 'WRITE_ARRIVES'),
         # Less than what the reordered ends above have.
         ('TLBI_LAST NO_ISB_END', 'P3_NO_TLB_ENTRY'),
         ('TLBI_LAST NO_ISB_BACK', 'P3_NO_TLB_ENTRY'),

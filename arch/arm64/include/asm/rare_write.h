@@ -124,16 +124,21 @@ __arch_rare_write_loaded(struct arch_rare_write_tables tables)
 /*
  * Load @ttbr0 and @ttbr1, which has the ASID, in the order of cpu_do_switch_mm():
  * with the reserved table in between, no walk can pair one table with the
- * other's ASID, and cache what it finds there. The caller synchronizes.
+ * other's ASID, and cache what it finds there. In one piece: Cavium 219 does not
+ * stand a load or a store before the ISB.
  */
 static __always_inline void __arch_rare_write_switch(u64 ttbr0, u64 ttbr1)
 {
 	/* The reserved table lies below the kernel's, see uaccess_ttbr0_disable(). */
 	u64 reserved = (ttbr1 & ~ARCH_RARE_WRITE_ASID) - RESERVED_SWAPPER_OFFSET;
 
-	write_sysreg(reserved, ttbr0_el1);
-	write_sysreg(ttbr1, ttbr1_el1);
-	write_sysreg(ttbr0, ttbr0_el1);
+	/* Nothing that comes later uses the tables before. */
+	asm volatile("msr ttbr0_el1, %x[reserved]\n"
+		     "msr ttbr1_el1, %x[ttbr1]\n"
+		     "msr ttbr0_el1, %x[ttbr0]\n"
+		     "isb"
+		     : : [reserved] "r" (reserved), [ttbr1] "r" (ttbr1), [ttbr0] "r" (ttbr0)
+		     : "memory");
 }
 
 /* The alias entry as it is now: 0 if there is none. */
@@ -143,18 +148,24 @@ __arch_rare_write_mapped(struct arch_rare_write_tables tables)
 	return pte_val(READ_ONCE(*tables.ptep));
 }
 
+/* Change the alias entry. No other CPU walks it; the walker of this one sees it from here on. */
+static __always_inline void
+__arch_rare_write_set(struct arch_rare_write_tables tables, u64 entry)
+{
+	WRITE_ONCE(pte_val(*tables.ptep), entry);
+	dsb(nshst);
+}
+
 /**
- * __arch_rare_write_begin - load this CPU's private table, still without alias
- * @tables: this CPU's tables
- *
- * Takes effect at the latest with __arch_rare_write_map(): nothing else in a
- * window uses the lower half.
+ * __arch_rare_write_begin - load this CPU's private table
+ * @tables: this CPU's tables, in which there is no alias
+ * @entry: the alias entry to begin with, 0 if that is to come later
  *
  * Context: Interrupts off. BUG()s if it is loaded already.
  * Return: what __arch_rare_write_end() needs.
  */
 static __always_inline struct arch_rare_write
-__arch_rare_write_begin(struct arch_rare_write_tables tables)
+__arch_rare_write_begin(struct arch_rare_write_tables tables, u64 entry)
 {
 	struct arch_rare_write saved = {
 		.ttbr0 = read_sysreg(ttbr0_el1),
@@ -162,6 +173,9 @@ __arch_rare_write_begin(struct arch_rare_write_tables tables)
 	};
 
 	BUG_ON(saved.ttbr0 == tables.ttbr0);
+	/* Before the ISB of the switch: it serves both. */
+	if (!__builtin_constant_p(entry) || entry)
+		__arch_rare_write_set(tables, entry);
 	__arch_rare_write_switch(tables.ttbr0, saved.ttbr1 & ~ARCH_RARE_WRITE_ASID);
 	return saved;
 }
@@ -176,10 +190,8 @@ __arch_rare_write_begin(struct arch_rare_write_tables tables)
 static __always_inline void
 __arch_rare_write_map(struct arch_rare_write_tables tables, u64 entry)
 {
-	WRITE_ONCE(pte_val(*tables.ptep), entry);
-	/* The walker of this CPU must see the entry; no other CPU walks it. */
-	dsb(nshst);
-	/* The store through the alias must see the new table and its entry. */
+	__arch_rare_write_set(tables, entry);
+	/* The store through the alias must not have run ahead of the entry. */
 	isb();
 }
 
@@ -193,10 +205,11 @@ __arch_rare_write_map(struct arch_rare_write_tables tables, u64 entry)
 static __always_inline void
 __arch_rare_write_unmap(struct arch_rare_write_tables tables, void *alias)
 {
-	/* The stores through the alias come first, by their clobbers. */
-	WRITE_ONCE(pte_val(*tables.ptep), 0);
-	/* The entry is gone for the walker before the TLBI, or it could refill. */
-	dsb(nshst);
+	/*
+	 * The stores through the alias come first, by their clobbers. The entry is gone for
+	 * the walker before the TLBI, or it could refill.
+	 */
+	__arch_rare_write_set(tables, 0);
 	/* By address and ASID 0. Not @alias: the constant makes a shorter operand. */
 	__tlbi(vae1, ARCH_RARE_WRITE_ALIAS >> 12);
 	/* Complete the TLBI. An ISB, for what ran ahead, follows in either use. */
@@ -240,8 +253,6 @@ __arch_rare_write_end(struct arch_rare_write_tables tables,
 {
 	__arch_rare_write_unmap(tables, alias);
 	__arch_rare_write_switch(saved.ttbr0, saved.ttbr1);
-	/* The next user access must not use the private table. */
-	isb();
 	__arch_rare_write_asid_changed();
 }
 

@@ -30,8 +30,8 @@
  *
  * tools/testing/rare_write/model/x86.pml has these steps and what a TLB may do
  * in between; "make model" tries all of it. An upper-level entry for the slot may
- * be cached once more after INVLPG, which is no harm: it leads to a PTE that is
- * clear, in a table that is never freed.
+ * be cached once more after INVLPG, which is no harm: it leads to a PTE, in a table
+ * that is never freed, which is clear until just before this CPU's next window.
  *
  * The idea of writing through page tables that only one CPU has loaded is
  * text_poke()'s; see use_temporary_mm().
@@ -130,14 +130,31 @@ __arch_rare_write_mapped(struct arch_rare_write_tables tables)
 }
 
 /**
- * __arch_rare_write_begin - load this CPU's private tables, still without alias
- * @tables: this CPU's tables
+ * __arch_rare_write_map - make the alias
+ * @tables: this CPU's tables, in which there must be none
+ * @entry: the alias entry
+ *
+ * Context: Interrupts off, after __arch_rare_write_begin() or in it.
+ */
+static __always_inline void
+__arch_rare_write_map(struct arch_rare_write_tables tables, u64 entry)
+{
+	/* From clear to present: nothing cached the old entry, nothing to flush. */
+	WRITE_ONCE(tables.ptep->pte, entry);
+	/* Not the compiler either may move the stores through the alias up. */
+	barrier();
+}
+
+/**
+ * __arch_rare_write_begin - load this CPU's private tables
+ * @tables: this CPU's tables, in which there is no alias
+ * @entry: the alias entry to begin with, 0 if that is to come later
  *
  * Context: Interrupts off. BUG()s if they are loaded already.
  * Return: what __arch_rare_write_end() needs.
  */
 static __always_inline struct arch_rare_write
-__arch_rare_write_begin(struct arch_rare_write_tables tables)
+__arch_rare_write_begin(struct arch_rare_write_tables tables, u64 entry)
 {
 	unsigned long cr3 = __native_read_cr3();
 	/* Keep the PCID. LAM changes user addresses only: not needed inside. */
@@ -156,24 +173,10 @@ __arch_rare_write_begin(struct arch_rare_write_tables tables)
 			      [noflush] "i" (X86_CR3_PCID_NOFLUSH_BIT)
 			    : "cc");
 	BUG_ON(cr3 == private);
+	if (!__builtin_constant_p(entry) || entry)
+		__arch_rare_write_map(tables, entry);
 	native_write_cr3(private);
 	return (struct arch_rare_write){ cr3 };
-}
-
-/**
- * __arch_rare_write_map - make the alias
- * @tables: this CPU's tables, in which there must be none
- * @entry: the alias entry
- *
- * Context: Interrupts off, after __arch_rare_write_begin().
- */
-static __always_inline void
-__arch_rare_write_map(struct arch_rare_write_tables tables, u64 entry)
-{
-	/* From clear to present: nothing cached the old entry, nothing to flush. */
-	WRITE_ONCE(tables.ptep->pte, entry);
-	/* Not the compiler either may move the stores through the alias up. */
-	barrier();
 }
 
 /**

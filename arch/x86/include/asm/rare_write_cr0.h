@@ -95,7 +95,7 @@ __arch_rare_write_mapped(struct arch_rare_write_tables tables)
 }
 
 static __always_inline struct arch_rare_write
-__arch_rare_write_begin(struct arch_rare_write_tables tables)
+__arch_rare_write_begin(struct arch_rare_write_tables tables, u64 entry)
 {
 	unsigned long cr0 = native_read_cr0();
 

@@ -118,6 +118,7 @@ bool begun[3];		/* a walk under this ASID has reached the private table */
 bool open;		/* rare_write_active() */
 byte may = 0;		/* the page that may be written right now */
 byte s_root, s_asid;	/* saved by begin */
+bool single;		/* begin has made the alias */
 
 #ifdef ETS2	/* what leads to a fault was read after all earlier writes: [WALK] */
 #define SEEN	((seen & (P1 | P2)) | pte)
@@ -305,6 +306,18 @@ inline map(page)
 	atomic { set_pte(page); may = page }
 }
 
+/* In a window of several writes. */
+inline map_inside(page)
+{
+	map(page);
+#ifndef NO_DSB_MAP
+	dsb_nshst();
+#endif
+#ifndef NO_ISB_MAP
+	isb();
+#endif
+}
+
 inline store(page)
 {
 	atomic {
@@ -317,6 +330,14 @@ inline store(page)
 inline begin_window(page)
 {
 	atomic { s_root = root; s_asid = asid };
+	if
+	:: map(page);	/* a single write: one ISB serves both */
+#ifndef NO_DSB_BEGIN
+		dsb_nshst();
+#endif
+		single = true
+	:: true
+	fi;
 #if defined(USER_ASID_KEPT)
 	set_ttbr0(EMPTY); set_ttbr0(PRIV);
 #elif defined(ISB_BETWEEN)
@@ -328,13 +349,13 @@ inline begin_window(page)
 #else
 	switch_to(PRIV, WINDOW_ASID);
 #endif
-	map(page);
-#ifndef NO_DSB_BEGIN
-	dsb_nshst();
-#endif
 #ifndef NO_ISB_BEGIN
 	isb();
 #endif
+	if
+	:: single -> single = false
+	:: else -> map_inside(page)
+	fi
 }
 
 inline turn(page)
@@ -349,13 +370,7 @@ inline turn(page)
 	dsb_nsh();
 #endif
 #endif
-	map(page);
-#ifndef NO_DSB_TURN_MAP
-	dsb_nshst();
-#endif
-#ifndef NO_ISB_TURN
-	isb();
-#endif
+	map_inside(page)
 }
 
 inline back()

@@ -249,8 +249,10 @@ inline store(page)
 inline begin_window(page)
 {
 	atomic { s_root = root; s_pcid = pcid };
-	mov_cr3(PRIV, WINDOW_PCID, ENTRY_FLUSHES);
-	map(page)
+	if	/* a single write makes the alias before, several make it after */
+	:: map(page); mov_cr3(PRIV, WINDOW_PCID, ENTRY_FLUSHES)
+	:: mov_cr3(PRIV, WINDOW_PCID, ENTRY_FLUSHES); map(page)
+	fi
 }
 
 inline turn(page)
