@@ -251,24 +251,27 @@ __rare_inside(struct rare_write_window *w, struct arch_rare_write_tables tables)
 /* Have another page mapped in a window that begin opened: the slow half of that. */
 static __always_inline void *__rare_turn(unsigned long addr, size_t len)
 {
-	struct rare_write_window *w = raw_cpu_ptr(&rare_write_window);
-	struct arch_rare_write_tables tables = __arch_rare_write_tables();
 	bool traced = tracepoint_enabled(rare_write);
+	struct arch_rare_write_tables tables;
 	u64 entry;
 
-	__rare_inside(w, tables);
+	__rare_inside(raw_cpu_ptr(&rare_write_window), __arch_rare_write_tables());
 	if (traced)
 		rare_write_trace_note(addr, len);
-	/* From here on no call: what is checked is in registers until it is used. */
 	entry = __rare_entry(addr);
 	if (!static_branch_likely(&rare_write_protected))
 		return (void *)addr;
 
+	/* From here on no call: what is used is in registers, whatever was on the stack. */
+	tables = __arch_rare_write_tables();
 	if (__arch_rare_write_mapped(tables))
 		__arch_rare_write_unmap(tables, __rare_alias(0));
+	/*
+	 * While there is no alias, since where it is may come from memory. For the trace each
+	 * write must come by here.
+	 */
+	raw_cpu_write(rare_write_window.page, traced ? RARE_WRITE_OPEN : addr & PAGE_MASK);
 	__arch_rare_write_map(tables, entry);
-	/* For the trace each write must come by here. */
-	w->page = traced ? RARE_WRITE_OPEN : addr & PAGE_MASK;
 	return __rare_alias(addr);
 }
 
