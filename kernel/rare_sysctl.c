@@ -9,13 +9,14 @@
  * has the inode of a file point to it. Then he writes to the file. That is why a
  * write takes nothing from an entry that anybody could have changed: the entry must
  * be read-only data of the kernel. There are only those that were compiled in, and
- * with these he gets what the sysctl is for: the variable, the limits and the mode
- * that it has.
+ * with these he gets what the sysctl is for: the variable and the limits that it has,
+ * and what its handler asks. Its mode is asked before, by code that goes by memory.
  *
  * The kernel's write-rare data is not good enough. Some of it are strings, such as
  * modprobe_path, and root, who may not do everything, makes an entry of one by
  * writing its bytes. A module has no other memory that is known to be read-only, so
- * its entries are write-rare, and lead to write-rare data of that module only.
+ * its entries are write-rare, and lead to write-rare data of that module, or at the
+ * worst to that of another one.
  *
  * The value is parsed into ordinary memory by the handler that all others use,
  * given a copy of the entry that leads there. Just the outcome is written. Where to is

@@ -55,21 +55,35 @@ static __always_inline const struct ctl_table *rare_sysctl_again(const struct ct
 	return table;
 }
 
+/* Where @table says that its @len bytes from @offset on are, if it has this handler. */
+static __always_inline __wr_rare_type void *
+rare_sysctl_data(proc_handler *handler, const struct ctl_table *table, size_t offset, size_t len)
+{
+	BUG_ON(READ_ONCE(table->proc_handler) != handler);
+	BUG_ON(offset + len > READ_ONCE(table->maxlen));
+	return READ_ONCE(table->data) + offset;
+}
+
 /*
  * Where @table, of rare_sysctl_again(), says that its @len bytes from @offset on are. BUG()s
  * unless it is read-only, has this handler, and as many bytes. To be used at once: for an
  * entry of the kernel nothing is called in between that could put the answer on the stack.
+ * For that of a module there is a call. It may be another entry afterwards, but one that
+ * leads to data of the kernel it is not, when it is asked.
  */
 static __always_inline __wr_rare_type void *
 rare_sysctl_target(proc_handler *handler, const struct ctl_table *table, size_t offset, size_t len)
 {
 	unsigned long first = __rare_addr(table), last = first + sizeof(*table) - 1;
+	__wr_rare_type void *data;
 
-	if (!rare_sysctl_is_fixed(first) || !rare_sysctl_is_fixed(last))
-		rare_sysctl_check_data(table);
-	BUG_ON(READ_ONCE(table->proc_handler) != handler);
-	BUG_ON(offset + len > READ_ONCE(table->maxlen));
-	return READ_ONCE(table->data) + offset;
+	if (rare_sysctl_is_fixed(first) && rare_sysctl_is_fixed(last))
+		return rare_sysctl_data(handler, table, offset, len);
+
+	rare_sysctl_check_data(table);
+	data = rare_sysctl_data(handler, table, offset, len);
+	BUG_ON(__rare_addr(data) - rare_write_image.start < rare_write_image.size);
+	return data;
 }
 
 /* Is it what @table, which is read-only, allows? Asked by proc_dointvec_minmax() as well. */
