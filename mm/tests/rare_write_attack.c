@@ -110,7 +110,7 @@ static void hijack(struct kunit *test)
 {
 	struct hijacker hijackers[4];
 	int a, b, n, pairs = 0;
-	unsigned long inside = ULONG_MAX;
+	unsigned long inside = ULONG_MAX, start;
 	bool enough;
 
 	if (num_online_cpus() < 2)
@@ -128,16 +128,16 @@ static void hijack(struct kunit *test)
 			KUNIT_ASSERT_FALSE(test, IS_ERR(hijackers[b].task));
 			wake_up_process(hijackers[b].task);
 		}
-		for (int i = 0; i < 100000; i++) {
+		/* All of them within the time that KUnit gives a test. */
+		start = jiffies;
+		do {
+			usleep_range(1000, 2000);
 			enough = READ_ONCE(writer.windows) >= 100;
 			for (b = 0; b < ARRAY_SIZE(hijackers); b++)
 				if (hijackers[b].task)
 					enough &= READ_ONCE(hijackers[b].attempts) >= attempts &&
 						  READ_ONCE(hijackers[b].inside) >= attempts / 10;
-			if (enough)
-				break;
-			usleep_range(1000, 2000);
-		}
+		} while (!enough && time_before(jiffies, start + 70 * HZ));
 		WRITE_ONCE(writer.stop, true);
 		for (b = 0; b < ARRAY_SIZE(hijackers); b++)
 			if (hijackers[b].task)
@@ -353,12 +353,56 @@ WITH_NODE(hlist_del_init_rcu, hlist_node, rare_hlist_del_init_rcu(node))
 WITH_NODE(hlist_replace_rcu, hlist_node, rare_hlist_replace_rcu(node, &hspare))
 WITH_NODE(hlist_replace_rcu_by, hlist_node, rare_hlist_replace_rcu(&hlinked, node))
 
+/* A module's entry, which is good, but for where it leads. What is written changes that. */
+static __wr_rare_type struct ctl_table sysctl __wr_rare;
+
+static void with_sysctl(proc_handler *handler, unsigned long dst, int maxlen, const char *val)
+{
+	struct ctl_table table = {
+		.data = (void *)dst,
+		.maxlen = maxlen,
+		.proc_handler = handler,
+	};
+	size_t size = strlen(val);
+	loff_t pos = 0;
+	char buf[16];
+
+	rare_write(sysctl, table);
+	memcpy(buf, val, size);
+	handler(rare_ptr(&sysctl), 1, buf, &size, &pos);
+}
+
+static void with_dostring(unsigned long dst, size_t len)
+{
+	with_sysctl(proc_rare_dostring, dst, sizeof(junk), junk);
+}
+
+static void with_dobool(unsigned long dst, size_t len)
+{
+	with_sysctl(proc_rare_dobool, dst, sizeof(bool), expected & 0xff ? "0" : "1");
+}
+
+static void with_dointvec(unsigned long dst, size_t len)
+{
+	with_sysctl(proc_rare_dointvec, dst, sizeof(int), "666");
+}
+
+static void with_douintvec(unsigned long dst, size_t len)
+{
+	with_sysctl(proc_rare_douintvec, dst, sizeof(int), "666");
+}
+
+static void with_dointvec_minmax(unsigned long dst, size_t len)
+{
+	with_sysctl(proc_rare_dointvec_minmax, dst, sizeof(int), "666");
+}
+
 struct call {
 	const char *name;
 	void (*func)(unsigned long dst, size_t len);
 	bool bytes;	/* may start anywhere, else is promised to be aligned */
 	bool node;	/* asks about both of its pointers */
-	bool head;	/* follows its pointer: one that is half there leads anywhere */
+	bool whole;	/* is not for what is half there: it is shorter, or leads anywhere */
 	bool has_len;
 };
 
@@ -401,19 +445,24 @@ static const struct call calls[] = {
 	{ "list_splice_init_to", with_list_splice_init_to, .node = true },
 	{ "list_splice_tail_init_to", with_list_splice_tail_init_to, .node = true },
 	{ "hlist_add_head", with_hlist_add_head, .node = true },
-	{ "hlist_add_head_to", with_hlist_add_head_to, .head = true },
+	{ "hlist_add_head_to", with_hlist_add_head_to, .whole = true },
 	{ "hlist_add_before", with_hlist_add_before, .node = true },
 	{ "hlist_add_before_at", with_hlist_add_before_at, .node = true },
 	{ "hlist_add_behind", with_hlist_add_behind, .node = true },
 	{ "hlist_add_behind_at", with_hlist_add_behind_at, .node = true },
 	{ "hlist_add_tail_rcu", with_hlist_add_tail_rcu, .node = true },
-	{ "hlist_add_tail_rcu_to", with_hlist_add_tail_rcu_to, .head = true },
+	{ "hlist_add_tail_rcu_to", with_hlist_add_tail_rcu_to, .whole = true },
 	{ "hlist_del", with_hlist_del, .node = true },
 	{ "hlist_del_init", with_hlist_del_init, .node = true },
 	{ "hlist_del_rcu", with_hlist_del_rcu, .node = true },
 	{ "hlist_del_init_rcu", with_hlist_del_init_rcu, .node = true },
 	{ "hlist_replace_rcu", with_hlist_replace_rcu, .node = true },
 	{ "hlist_replace_rcu_by", with_hlist_replace_rcu_by, .node = true },
+	{ "dostring", with_dostring, .bytes = true },
+	{ "dobool", with_dobool, .whole = true },
+	{ "dointvec", with_dointvec, .whole = true },
+	{ "douintvec", with_douintvec, .whole = true },
+	{ "dointvec_minmax", with_dointvec_minmax, .whole = true },
 };
 
 static const u64 rodata[2] = { 0x5678, 0x9abc };
@@ -606,7 +655,7 @@ static const void *deputy_gen_params(const void *prev, char *desc)
 	else
 		pair.target++;
 	/* The last targets are those that not every call can have. */
-	while (pair.target < end && ((pair.target->over && pair.call->head) ||
+	while (pair.target < end && ((pair.target->over && pair.call->whole) ||
 				     (pair.target->wraps && !pair.call->has_len)))
 		pair.target++;
 	if (pair.target == end) {
@@ -616,6 +665,32 @@ static const void *deputy_gen_params(const void *prev, char *desc)
 	}
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s_to_%s", pair.call->name, pair.target->name);
 	return &pair;
+}
+
+/*
+ * P8: in a window there is no user memory to copy from, and to wait for it would be to
+ * wait for ever: what a fault maps is mapped in page tables that are not loaded.
+ */
+static void copy_user_memory(void *unused)
+{
+	/* As in do_wrong(). */
+	mmget(user_mm);
+	kthread_use_mm(user_mm);
+	rare_write_copy(other_page, (void *)USER_PAGE, sizeof(u64));
+}
+
+static void user_source(struct kunit *test)
+{
+	unsigned int cpu = cpu_to_die_on();
+	u64 before = other_page[0];
+
+	give_user_memory(test);
+	KUNIT_EXPECT_TRUE(test, dies(copy_user_memory, NULL, cpu, "user_source",
+				     DIES_OF_FAULT));
+	mmdrop(user_mm);
+	user_mm = NULL;
+	KUNIT_EXPECT_EQ(test, other_page[0], before);
+	expect_usable(test, cpu);
 }
 
 /*
@@ -726,6 +801,19 @@ static void audit_finds_vmap(struct kunit *test)
 	}
 }
 
+struct plant {
+	pte_t *ptep;
+	u64 entry;
+};
+
+/* On the CPU whose entry it is, and so not amid a window. */
+static void plant(void *arg)
+{
+	struct plant *plant = arg;
+
+	WRITE_ONCE(*plant->ptep, __pte(plant->entry));
+}
+
 /* The same in the private tables of each CPU, where a window has its alias and beside it. */
 static void audit_finds_private(struct kunit *test)
 {
@@ -737,9 +825,11 @@ static void audit_finds_private(struct kunit *test)
 		struct arch_rare_write_tables tables = __arch_rare_write_tables_of(cpu);
 
 		for (int i = 0; i < 2; i++) {
-			WRITE_ONCE(tables.ptep[i], __pte(entry));
+			struct plant there = { tables.ptep + i, entry }, gone = { tables.ptep + i };
+
+			smp_call_function_single(cpu, plant, &there, 1);
 			KUNIT_EXPECT_EQ(test, rare_write_audit(&audit), 0);
-			WRITE_ONCE(tables.ptep[i], __pte(0));
+			smp_call_function_single(cpu, plant, &gone, 1);
 			KUNIT_EXPECT_EQ(test, audit.writable, writable_at_rest() + 1);
 			KUNIT_EXPECT_EQ(test, found(rare_write_debug_alias() + i * PAGE_SIZE, page,
 						    cpu), 1);
@@ -846,22 +936,29 @@ static void helper_name(const struct helper *helper, char *desc)
 
 KUNIT_ARRAY_PARAM(helper, helpers, helper_name);
 
-/* P1: the write faults, where it is aimed at. */
-static void direct_by_helper(struct kunit *test)
+/* The write faults, where it is aimed at. */
+static void expect_helpless(struct kunit *test, const struct helper *helper, unsigned long area)
 {
-	const struct helper *helper = test->param_value;
-	const u64 *area = (const u64 *)rare_ptr(&other_page[HELPER_AREA / sizeof(u64)]);
 	unsigned int cpu = cpu_to_die_on();
 	u8 before[HELPER_AREA];
 	char pattern[80];
 
-	memcpy(before, area, sizeof(before));
-	helper_target = (unsigned long)area;
+	memcpy(before, (void *)area, sizeof(before));
+	helper_target = area;
 	snprintf(pattern, sizeof(pattern), "(for address: |at virtual address )%014lx[0-9a-f]{2}",
-		 helper_target / HELPER_AREA);
+		 area / HELPER_AREA);
 	KUNIT_EXPECT_TRUE(test, dies(helper->func, NULL, cpu, helper->name, pattern));
-	KUNIT_EXPECT_MEMEQ(test, area, before, sizeof(before));
+	KUNIT_EXPECT_MEMEQ(test, (void *)area, before, sizeof(before));
 	expect_usable(test, cpu);
+}
+
+/* P1: neither the region of a module nor that of the kernel. */
+static void direct_by_helper(struct kunit *test)
+{
+	expect_helpless(test, test->param_value,
+			(unsigned long)&other_page[HELPER_AREA / sizeof(u64)]);
+	expect_helpless(test, test->param_value,
+			ALIGN_DOWN((unsigned long)&rare_write_probe, HELPER_AREA));
 }
 
 /* The address of a function that modules are not given. */
@@ -1023,20 +1120,34 @@ static int before_parsing_other(struct kretprobe_instance *call, struct pt_regs 
 	return table->procname != rare_ptr(&one_way_table[1])->procname;
 }
 
-static __no_sanitize_address int change_entry(struct kretprobe_instance *call,
-					      struct pt_regs *regs)
+/*
+ * On the stack, where the registers are as well, and what leads to a part of it: but not the
+ * address of its last byte, of which rare_write_module_of() is asked.
+ */
+static __no_sanitize_address void change_entry_to(const struct ctl_table *to,
+						  struct pt_regs *regs)
 {
 	unsigned long *end = task_stack_page(current) + THREAD_SIZE;
 	unsigned long from = (unsigned long)rare_ptr(&one_way_table[1]);
 
 	for (unsigned long *word = (unsigned long *)regs; word < end; word++) {
-		if (READ_ONCE(*word) == from) {
-			WRITE_ONCE(*word, (unsigned long)rare_ptr(&one_way_table[0]));
+		unsigned long offset = READ_ONCE(*word) - from;
+
+		if (offset < sizeof(*to) - 1) {
+			WRITE_ONCE(*word, (unsigned long)to + offset);
 			entries_changed++;
 		}
 	}
+}
+
+static int change_entry(struct kretprobe_instance *call, struct pt_regs *regs)
+{
+	change_entry_to(rare_ptr(&one_way_table[0]), regs);
 	return 0;
 }
+
+/* Not where the entry is asked about before. */
+#define DIES_IN_HANDLER	"kernel BUG at \\S*rare_sysctl_handler\\.h"
 
 static void write_either_way(void *unused)
 {
@@ -1055,13 +1166,52 @@ static void entry_changed(struct kunit *test)
 		.handler = change_entry,
 	};
 
+	entries_changed = 0;
 	KUNIT_ASSERT_EQ(test, register_kretprobe(&probe), 0);
 	KUNIT_EXPECT_TRUE(test, dies(write_either_way, NULL, cpu_to_die_on(), "entry_changed",
-				     DIES_OF_BUG));
+				     DIES_IN_HANDLER));
 	unregister_kretprobe(&probe);
 
 	KUNIT_EXPECT_GT(test, entries_changed, 0);
 	KUNIT_EXPECT_EQ(test, one_way, 1);
+	KUNIT_EXPECT_EQ(test, either_way, 1);
+}
+
+/*
+ * Likewise in the last call before the store, which finds out whose the entry is: once
+ * that is known, the entry becomes one that somebody made up, for data of the kernel.
+ */
+static struct ctl_table made_up_entry;
+static int times_asked;
+
+static int on_asking_whose(struct kprobe *probe, struct pt_regs *regs)
+{
+	/* Where data, beginning and end of the entry are, before parsing and after that. */
+	if (current->flags & PF_KTHREAD && ++times_asked == 6)
+		change_entry_to(&made_up_entry, regs);
+	return 0;
+}
+
+static void entry_made_up(struct kunit *test)
+{
+	struct kprobe probe = {
+		.symbol_name = "rare_write_module_of",
+		.pre_handler = on_asking_whose,
+	};
+	unsigned long before = rare_write_probe;
+
+	made_up_entry = *rare_ptr(&one_way_table[1]);
+	made_up_entry.data = (void *)&rare_write_probe;
+	entries_changed = 0;
+	times_asked = 0;
+	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
+	KUNIT_EXPECT_TRUE(test, dies(write_either_way, NULL, cpu_to_die_on(), "entry_made_up",
+				     DIES_IN_HANDLER));
+	unregister_kprobe(&probe);
+
+	KUNIT_EXPECT_EQ(test, times_asked, 6);
+	KUNIT_EXPECT_GT(test, entries_changed, 0);
+	KUNIT_EXPECT_EQ(test, rare_write_probe, before);
 	KUNIT_EXPECT_EQ(test, either_way, 1);
 }
 
@@ -1146,6 +1296,7 @@ static struct {
 	int (*save)(void);
 	void (*restore)(int enabled);
 	int count;
+	bool in_nmi;
 	long get, put, string, length;
 	u64 private;
 	struct fault fault;
@@ -1164,6 +1315,7 @@ static noinline notrace void try_all(void)
 	/* What kexec does first, and takes back should it return. */
 	if (traced.private)
 		traced.restore(traced.save());
+	traced.in_nmi = in_nmi();
 	traced.fault = store((unsigned long)&quarry, 8);
 	traced.count++;
 }
@@ -1239,12 +1391,24 @@ static void expect_traced(struct kunit *test, void (*func)(void))
 	KUNIT_EXPECT_EQ(test, all_private(), 0);
 }
 
+static void after_probe(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+{
+}
+
 static void kprobe_inside(struct kunit *test)
 {
-	struct kprobe probe = { .addr = (void *)probed_inside, .pre_handler = on_probe };
+	/* A handler for afterwards keeps the exception from being made a jump. */
+	struct kprobe probe = {
+		.addr = (void *)probed_inside,
+		.pre_handler = on_probe,
+		.post_handler = after_probe,
+	};
 
 	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
 	expect_traced(test, probed_inside);
+	/* On x86 a breakpoint is one of the exceptions that are like an NMI. */
+	if (IS_ENABLED(CONFIG_X86))
+		KUNIT_EXPECT_TRUE(test, traced.in_nmi);
 	unregister_kprobe(&probe);
 }
 
@@ -1272,8 +1436,10 @@ static struct kunit_case attack_cases[] = {
 	KUNIT_CASE(direct_by_nofault),
 	KUNIT_CASE(direct_by_set_memory),
 	KUNIT_CASE(region_not_its_own),
+	KUNIT_CASE(user_source),
 	KUNIT_CASE(parsed_value_changed),
 	KUNIT_CASE(entry_changed),
+	KUNIT_CASE(entry_made_up),
 	KUNIT_CASE_PARAM(direct_by_helper, helper_gen_params),
 	KUNIT_CASE_PARAM(deputy, deputy_gen_params),
 	{}

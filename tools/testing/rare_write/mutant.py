@@ -9,6 +9,7 @@
                                 boot.line; starve, core: the selftests rare_write_starve
                                 and rare_write_core. Several: each must notice
         Case: it does this      what the selftest says of the part that must notice
+        Hangs: yes              not to come to an end in the test is to notice
         Config: hardened        if the test kernel does not have what it breaks
         Kernel: 6.12            if what it changes is not in all
         Scenario: begin-in-nmi  a boot that must end in a panic, and not the ordinary one
@@ -48,7 +49,7 @@ class Mutant:
         with open(self.path) as file:
             head, self.patch = file.read().split('\n---\n', 1)
         fields = dict(re.findall(
-            r'^(Arch|Build|Killed-by|Case|Config|Kernel|Scenario|CPU|Append|Params): (.*)$',
+            r'^(Arch|Build|Killed-by|Case|Hangs|Config|Kernel|Scenario|CPU|Append|Params): (.*)$',
             head, re.M))
         self.name = name.removesuffix('.patch')
         self.what = head.partition('\n\n')[0].replace('\n', ' ')
@@ -56,6 +57,7 @@ class Mutant:
         self.kernels = fields.get('Kernel', KERNEL).split()
         self.build = choose('Build', fields['Build'], ('module', 'kernel'))
         self.killers = fields['Killed-by'].split()
+        self.hangs = fields.get('Hangs') == 'yes'
         self.case = fields.get('Case', '')
         if bool(self.case) != bool(set(self.killers) & set(SELFTESTS)):
             die(f'mutants/{name}: Case is for {", ".join(SELFTESTS)}, which have to have it')

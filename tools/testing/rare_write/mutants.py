@@ -39,7 +39,7 @@ def compile_it(arch, obj, mutant):
            f'building mutant {mutant.name}', env=build.environment())
 
 
-def judge(killer, boot, case=''):
+def judge(killer, boot, case='', hangs=False):
     """What a boot says of the test that is to fail: KILLED, 'SURVIVES' or neither."""
     cases, during = console.results(boot.text), boot.text
     if killer in SELFTESTS:
@@ -53,10 +53,13 @@ def judge(killer, boot, case=''):
             return 'did not come to the test'
         # What went wrong before it was not noticed by it.
         during = boot.text.partition(f'# Subtest: {suite}')[2]
-    if 'failed' in seen:
+    slow = re.compile(r'rcu.*detected stall|soft lockup|try timed out')
+    if hangs and boot.timed_out and not seen:
         return 'killed'
-    # Slow, not broken: that says nothing about the mutant.
-    if boot.timed_out or boot.status or re.search(r'rcu.*detected stall|soft lockup', boot.text):
+    # Slow, not broken: that says nothing about the mutant. Nor does what fails for it.
+    if 'failed' in seen and not slow.search(re.split(r'\bnot ok \d', during)[0]):
+        return 'killed'
+    if boot.timed_out or boot.status or slow.search(boot.text):
         return 'timed out' if boot.timed_out else 'the machine failed'
     # If the guest died of it, the test has no result; and what it expects on the console, and
     # nothing else, is part of it.
@@ -103,7 +106,7 @@ def run(arch, obj, mutant, killer):
     if killer == 'boot.line':
         line = scenarios.BOOT_LINE['x86_64-rodata-off']
         return 'SURVIVES' if line in boot.text else 'killed'
-    return judge(killer, boot, mutant.case)
+    return judge(killer, boot, mutant.case, mutant.hangs)
 
 
 def attempt(function):

@@ -24,6 +24,7 @@
 
 #include "../kselftest.h"
 #include "place.h"
+#include "text.h"
 
 #define DEBUG	"/sys/kernel/debug/rare_write/"
 #define SOAK	"/sys/kernel/debug/rare_write_soak/"
@@ -73,15 +74,10 @@ static int get(const char *path)
 	return n < 0 ? -1 : sum;
 }
 
-/* Is this in the text? By hand, since nolibc has no strstr(). */
+/* Is this in the text? */
 static int has(const char *what)
 {
-	size_t len = strlen(what);
-
-	for (const char *at = text; *at; at++)
-		if (strlen(at) >= len && !memcmp(at, what, len))
-			return 1;
-	return 0;
+	return in(text, what);
 }
 
 static int put(const char *path, const char *what)

@@ -25,6 +25,7 @@
 #endif
 
 #include "../kselftest.h"
+#include "text.h"
 
 #define DEBUG	"/sys/kernel/debug/"
 #define NTH	"/proc/self/fail-nth"
@@ -198,14 +199,6 @@ static void starve_ours(void)
 	only_between("0", "0xffffffffffffffff");
 	close(log);
 	ksft_test_result(nth > 1 && !leaks && !failed, "what it had by then is free again\n");
-}
-
-/* Is the text in the other? By hand, since nolibc has no strstr(). */
-static int in(const char *text, const char *what)
-{
-	while (*text && strncmp(text, what, strlen(what)))
-		text++;
-	return !!*text;
 }
 
 /* Does the kernel have a region of the module? -1: it lists none, not even its own. */
