@@ -64,23 +64,36 @@ def lkdtm_is_expected(text):
                           r'lkdtm_(WRITE_)?RARE_WRITE\+(?=(?:.*\n)*?.*(?:for|virtual) address)', part)
         arrived = name != 'RARE_WRITE' or 'good write-rare write arrived' in part
         good = (address and fault and named and address[1] == fault[1] and write and arrived and
-                'FAIL' not in part)
+                'FAIL' not in part and not re.search('|'.join(console.NEVER), part))
         cases[f'lkdtm.{name}'] = 'ok' if good else 'failed'
         text = text.replace(part, '') if part else text
     return text, cases
 
 
+# Our functions in the kernel that can be called: none writes where its caller says. What makes a
+# page writable, with rare_write=report alone, is part of rare_write_fault(). A kernel for measuring
+# has more, and is for nothing else.
+HARMLESS = re.compile(r'rare_write_(lookup|active|abort|fault|report|init|prepare_cpu|region_of|'
+                      r'look|module_\w+|trace_\w+|debug\w*|audit\w*|bench_\w+)|'
+                      r'rare_sysctl_(check_owner|check_data|parse_string|copy_ints)|'
+                      r'arch_rare_write_(init|prepare|restore|split|opened|pgd|foreign|may_write|'
+                      r'shared_start|private_start|private_end|modules_sealed)')
+
+
 def gadgets(obj):
     """No function that opens a window or writes through one may exist on its own."""
-    inlined = re.compile(r' [tTwW] (rare_write_(begin|end)|__rare_\w+|__arch_rare_write_\w+|'
-                         r'class_rare_write_\w+|rare_h?list_\w+)(?:\.\w+)*$', re.M)
+    inlined = re.compile(r' [tTwW] (rare_write_(?:begin|end)|__rare_\w+|__arch_rare_write_\w+|'
+                         r'class_rare_write_\w+|rare_h?list_\w+|set_writable|rare_sysctl_ints|'
+                         r'proc_rare_\w+_of)(?:\.\w+)*$', re.M)
+    ours = re.compile(r' [tTwW] ((?:arch_)?rare_\w+)(?:\.\w+)*$', re.M)
     files = [os.path.join(obj, 'vmlinux'),
              *glob.glob(os.path.join(obj, '**', '*.ko'), recursive=True)]
     names = [subprocess.check_output(['llvm-nm-19', file], text=True) for file in files]
     if not all(' T ' in n or ' t ' in n for n in names):
         return {'symbols.gadgets': 'failed: no symbols to look at'}
-    found = sorted({m[1] for n in names for m in inlined.finditer(n)})
-    return {'symbols.gadgets': f'failed: {" ".join(found)}' if found else 'ok'}
+    found = {name for n in names for name in inlined.findall(n)}
+    found |= {name for name in ours.findall(names[0]) if not HARMLESS.fullmatch(name)}
+    return {'symbols.gadgets': f'failed: {" ".join(sorted(found))}' if found else 'ok'}
 
 
 def judge_death(name, run):

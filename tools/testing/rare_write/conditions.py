@@ -61,6 +61,7 @@ def row(name, results, old):
     else is checked there it has the failures.
     """
     what, attack = SCENARIOS[name], f'{name}-attack'
+    unbuilt = f'kernel-{what.arch}-{what.config}-{what.toolchain}' in results
     cases, cells = dict(results.get(name, {})), []
     for i, (title, pattern) in enumerate(COLUMNS):
         if title == 'attacks' and attack in SCENARIOS:
@@ -70,6 +71,7 @@ def row(name, results, old):
             boot = name
             mine = {case: cases.pop(case) for case in list(cases) if re.match(pattern, case)}
         cells.append(cell(mine) or ('not part of it' if boot in results else
+                                    'does not build' if unbuilt else
                                     kept(old[i + 1], boot, pattern) if old else 'not run yet'))
     where = old[0] if old and name not in results else machine(what, name in results)
     return [name, f'{what.config}, {what.toolchain}', where, *cells]

@@ -41,6 +41,27 @@ CASES = (
     ('expected-open', lambda: len(console.splats(EXPECT.format('').split('\n')[0] + '\n')) == 1),
     ('never-expected', lambda: len(console.splats(EXPECT.format(
         'kernel BUG at x.c:1\nrcu: INFO: rcu_preempt self-detected stall on CPU\n'))) == 1),
+    ('expected-and-warning', lambda: len(console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nOops: 0000 [#1]\nWARNING: CPU: 0 PID: 1 at mm/x.c:1\n'))) == 1),
+    ('expected-warning', lambda: console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nWARNING: CPU: 0 PID: 1 at mm/x.c:1\n')) == []),
+    ('expected-and-idle', lambda: console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nInternal error: Oops - BUG: 00000000f2000800 [#1]  SMP\n'
+        'WARNING: CPU: 0 PID: 0 at kernel/context_tracking.c:128 ct_kernel_exit+0x1/0x2\n'
+        'WARNING: arch/arm64/kernel/process.c:740 at __switch_to+0x1/0x2, CPU#0: it\n')) == []),
+    ('expected-and-tracking', lambda: len(console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nInternal error: Oops - BUG: 00000000f2000800 [#1]  SMP\n'
+        'WARNING: CPU: 0 PID: 0 at kernel/context_tracking.c:1 ct_kernel_enter+0x1/0x2\n'))) == 1),
+    ('expected-and-reader', lambda: console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\n'
+        'BUG: sleeping function called from invalid context at include/linux/cgroup-defs.h:8\n'
+        )) == []),
+    ('expected-and-bug', lambda: len(console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nBUG: scheduling while atomic: it\n'))) == 1),
+    ('expected-one', lambda: console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nInternal error: Oops - BUG: 00000000f2000800 [#1] PREEMPT\n')) == []),
+    ('expected-two', lambda: len(console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nOops: 0000 [#1]\nOops: 0002 [#2]\n'))) == 1),
     ('never-but-that', lambda: console.splats(
         EXPECT.replace('kernel BUG at', 'UBSAN: ').format('UBSAN: it\n')) == []),
     ('empty-denylist', lambda: len(console.splats('[1.0] hello\n', deny=())) == 1),

@@ -444,12 +444,22 @@ def kills(_):
             ('hangs', 'timed out', '# Subtest: hunt\n', {'timed_out': True}),
             ('stalls', 'the machine failed',
              ktap.format('ok') + 'rcu: INFO: rcu_preempt self-detected stall on CPU\n', {}),
+            ('fails-of-it', 'the machine failed',
+             '# Subtest: hunt\n# hijack: try timed out\n' + ktap.format('not ok'), {}),
+            ('fails-before', 'killed', ktap.format('not ok') + 'soft lockup\n', {}),
             ('qemu', 'the machine failed', ktap.format('ok'), {'status': -9}),
             ('skips', 'skipped: no prey', ktap.format('ok').rstrip() + ' # SKIP no prey\n', {}),
             ('says-nothing', 'no such test', '# Subtest: hunt\n', {}),
             ('comes-not', 'did not come to the test', 'nothing\n', {})):
         boot = vm.Run('', text, ['done 0'], **how)
         yield name, mutants.judge('hunt.hijack', boot) == state
+    for name, state, text, timed_out in (
+            ('hangs-as-it-must', 'killed', '# Subtest: hunt\n', True),
+            ('hangs-before', 'did not come to the test', 'nothing\n', True),
+            ('hangs-after', 'timed out', ktap.format('ok'), True),
+            ('hangs-not', 'SURVIVES', ktap.format('ok'), False)):
+        boot = vm.Run('', text, ['done 0'], timed_out=timed_out)
+        yield name, mutants.judge('hunt.hijack', boot, hangs=True) == state
     both = 'TAP version 13\n1..2\n{}ok 1 it hunts\n{}ok 2 it rests, too\n'
     for name, state, text in (
             ('of-the-case', 'killed', both.format('', 'not ')),
