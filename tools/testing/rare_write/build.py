@@ -21,7 +21,7 @@ LOCK = threading.Lock()
 def make_args(arch, toolchain, obj, src=SRC):
     """The kbuild command line up to the targets."""
     args = ['make', '-s', '-C', src, f'O={obj}', f'ARCH={arch}', f'-j{os.cpu_count()}']
-    ccache = 'ccache ' if shutil.which('ccache') else ''
+    ccache = f'{HERE}/ccache.sh ' if shutil.which('ccache') else ''
     if toolchain == 'clang':
         args += ['LLVM=-19', f'CC={ccache}clang-19']
     else:

@@ -19,6 +19,7 @@ import time
 from unittest import mock
 
 import bench_system
+import build
 import check_configs
 import check_cost
 import check_full
@@ -466,6 +467,33 @@ def kills(_):
             ('of-another', 'SURVIVES', both.format('not ', '')),
             ('of-none', 'no such test', both.format('', '').replace('rests', 'sleeps'))):
         yield name, mutants.judge('core', vm.Run('', text, ['done 0']), 'it rests, too') == state
+
+
+def cached(toy):
+    """What is included as it is, is what is there now, and the rest is compiled once."""
+    folder = os.path.join(toy.folder, 'cached')
+    env = {**build.environment(), 'CCACHE_DIR': os.path.join(folder, 'cache')}
+
+    def compiled(source):
+        subprocess.check_call([os.path.join(HERE, 'ccache.sh'), 'clang-19', '-MMD', '-MF', 'it.d',
+                               '-c', '-o', 'it.o', source], cwd=folder, env=env)
+        with open(os.path.join(folder, 'it.o'), 'rb') as file:
+            return file.read()
+
+    toy.write('cached/it.c', 'int it;\n')
+    for name, text in (('it.S', '.incbin "data"\n'),
+                       *((f'kernel/{name}.c', r'asm(".incbin \"data\"");' '\n')
+                         for name in ('configs', 'kheaders'))):
+        toy.write(f'cached/{name}', text)
+        toy.write('cached/data', 'the kernel of before')
+        compiled(f'./{name}')
+        toy.write('cached/data', 'the kernel of now...')
+        yield f'included-{name}', b'the kernel of now...' in compiled(f'./{name}')
+    compiled('it.c')
+    compiled('it.c')
+    stats = subprocess.check_output(['ccache', '--print-stats'], env=env, text=True)
+    yield 'compiled-once', bool(re.search(r'^(direct_cache_hit|preprocessed_cache_hit)\t1$', stats,
+                                          re.M))
 
 
 def unbroken(_):
@@ -1300,7 +1328,7 @@ def run():
         toy.script('newer', 'import newer_qemu\nprint(newer_qemu.aarch64())\n')
         toy.script('sparse', 'import newer_sparse\nprint(newer_sparse.program())\n')
         for part in (trees, builds, starts, runs, lint, variants, kills, killings, unbroken, configs,
-                     memory, soaks, table, system, series, kernels, static, exploits, knobs, selftests,
+                     cached, memory, soaks, table, system, series, kernels, static, exploits, knobs, selftests,
                      installed, emulators, checkers, traces, follows):
             for name, good in part(toy):
                 cases[f'{part.__name__}.{name}'] = 'ok' if good else 'failed'
