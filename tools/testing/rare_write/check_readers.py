@@ -179,6 +179,28 @@ def order(arch, body):
     return ' '.join(found[:end] + [kind for kind in found[end:] if kind != 'store'])
 
 
+def masked(body):
+    """What follows once interrupts are off, up to where a window masks them again."""
+    behind = list(itertools.dropwhile(lambda line: line[0] != 'cli', body))[1:]
+    return list(itertools.takewhile(lambda line: line[0] not in ('cli', 'sti'), behind))
+
+
+def of_entry(body):
+    """Is a range that of the entry which was compared? That is in a register from there on: it is
+    another one if it was loaded from the stack since. Bodies are read as they lie there."""
+    entry, *behind = [*itertools.dropwhile(lambda line: line[2] != '__start_rodata',
+                                           masked(body))] or [(None, '', None)]
+    register = entry[1].rpartition(' ')[2]
+    for mnemonic, operands, _ in behind:
+        # extra1 and extra2 of struct ctl_table.
+        if mnemonic.startswith('mov') and (found := re.match(r'0x(?:28|30)\((%\w+)\), ', operands)):
+            if found[1] not in (register, '%rsp'):
+                return False
+        elif re.match(rf'\S*\(%rsp\), {register}$', operands):
+            register = None
+    return True
+
+
 def asked_last(body):
     """Is an entry of the kernel looked at once interrupts are off, and what comes from the stack
     then used for all? On x86-64: arm64 has the addresses to compare with in registers before.
@@ -187,11 +209,10 @@ def asked_last(body):
     stack again. What it loads twice in a row was compared and is loaded to be used; the
     loops of a window load something else in between.
     """
-    behind = list(itertools.dropwhile(lambda line: line[0] != 'cli', body))
-    masked = itertools.takewhile(lambda line: line[0] not in ('cli', 'sti'), behind[1:])
-    slots = [found[1] for mnemonic, operands, _ in masked if mnemonic.startswith('mov') and
+    behind = itertools.dropwhile(lambda line: line[0] != 'cli', body)
+    slots = [found[1] for mnemonic, operands, _ in masked(body) if mnemonic.startswith('mov') and
              (found := re.match(r'(\S*\(%rsp\)), ', operands))]
-    return ('__start_rodata' in [symbol for _, _, symbol in behind] and
+    return ('__start_rodata' in [symbol for _, _, symbol in behind] and of_entry(body) and
             all(one != other for one, other in itertools.pairwise(slots)))
 
 
