@@ -37,14 +37,21 @@ LOADED, ADDRESS = 'loaded from', 'the address of'
 # that one is missing or too early.
 STEPS = {
     'x86_64': ((('CR3', r'mov\w* %\w+, %cr3'), ('INVLPG', r'invlpg '),
-                ('clear', r'mov\w* \$0x0, (?!.*%rsp).*\('),
-                ('store', r'mov\w* %\w+, (?!.*%rsp).*(\(|%gs)')),
+                ('clear', r'mov\w* \$0x0, (?!.*%rsp).*\('), ('percpu', r'mov\w* %\w+, %gs:'),
+                ('store', r'mov\w* %\w+, (?!.*%rsp).*\(')),
                'store CR3 store clear INVLPG CR3'),
     'arm64': ((('TTBR0', r'msr TTBR0_EL1'), ('TTBR1', r'msr TTBR1_EL1'), ('ISB', r'isb'),
                ('DSB.nshst', r'dsb nshst'), ('DSB.nsh', r'dsb nsh$'), ('TLBI.vae1', r'tlbi vae1,'),
-               ('TLBI', r'tlbi'), ('clear', r'st\w+ xzr, \[x'), ('store', r'st\w+ \w+, \[x')),
+               ('TLBI', r'tlbi'), ('clear', r'st\w+ xzr, \[x'),
+               ('percpu', r'st\w+ \w+, \[x\d+, x\d+\]'), ('store', r'st\w+ \w+, \[x(?!29)')),
               'store DSB.nshst TTBR0 TTBR1 TTBR0 ISB store clear DSB.nshst TLBI.vae1 DSB.nsh '
               'TTBR0 TTBR1 TTBR0 ISB'),
+}
+
+# And those of going on to another page: no store but by way of the alias while there is one.
+TURN = {
+    'x86_64': 'clear INVLPG percpu store',
+    'arm64': 'clear DSB.nshst TLBI.vae1 DSB.nsh percpu store DSB.nshst ISB',
 }
 
 # What writes to where an entry says.
@@ -176,7 +183,15 @@ def order(arch, body):
     found = [kind for kind, _ in steps(arch, body)]
     # Behind the window is what counts and traces, and stores as well.
     end = len(STEPS[arch][1].split())
-    return ' '.join(found[:end] + [kind for kind in found[end:] if kind != 'store'])
+    return ' '.join(found[:end] + [kind for kind in found[end:] if kind not in ('percpu', 'store')])
+
+
+def turn(arch, body):
+    """The steps of going on to another page, as words, from the first of them: gcc puts those
+    behind the others which are needed only if there is an alias already."""
+    found = [kind for kind, _ in steps(arch, body)]
+    first = found.index('clear') if 'clear' in found else 0
+    return ' '.join(found[first:] + found[:first])
 
 
 def masked(body):
@@ -260,6 +275,8 @@ def judge(arch, binary, lane):
              for size in SIZES for name in (f'writes_{size}', f'releases_{size}')}
     wrong = [f'{name}: {what}' for name, what in found.items() if what != STEPS[arch][1]]
     cases[f'{lane}.window_order'] = f'failed: {"; ".join(wrong)}' if wrong else 'ok'
+    found = turn(arch, bodies.get('turns', []))
+    cases[f'{lane}.turn_order'] = 'ok' if found == TURN[arch] else f'failed: {found}'
     return cases
 
 

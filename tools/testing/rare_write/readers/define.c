@@ -45,6 +45,13 @@ noinline void releases_##type(type val)					\
 WRITER(u16)
 WRITER(u32)
 WRITER(u64)
+
+/* What a window does when it goes on to another page. */
+void *turns(unsigned long addr);
+noinline void *turns(unsigned long addr)
+{
+	return __rare_turn(addr, sizeof(u64));
+}
 #endif
 
 MODULE_DESCRIPTION("Readers of write-rare data, to be disassembled");
