@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The table of conditions: what each suite did on each machine, for the documentation."""
 import csv
+import hashlib
 import os
 import re
 
@@ -16,7 +17,9 @@ TABLE = os.path.join(TOP, 'Documentation/security/rare-write-conditions.csv')
 COLUMNS = (
     ('interface', r'(second-kernel\.)?rare_write\.'),
     ('misuse', r'(second-kernel\.)?(misuse_is_fatal|rare_write_misuse)\.'),
-    ('protection', r'(second-kernel\.)?rare_write_protect\.'),
+    ('protection', r'(second-kernel\.)?(rare_write_protect|stray_write)\.'),
+    ('lists', r'(rare_list|list_misuse_is_fatal|rare_list_misuse)\.'),
+    ('sysctls', r'(rare_sysctl|like_the_original|sysctl_misuse_is_fatal)\.'),
     ('attacks', r'(rare_write_attack|direct_by_helper|deputy)\.'),
     ('kselftest', r'kselftest\.'),
     ('LKDTM', r'lkdtm\.'),
@@ -84,9 +87,25 @@ def tools():
     return *dict.fromkeys(first_line(program, '--version') for program in programs), bochs.version()
 
 
+# What of ours does not become part of a kernel, or only of its tests: if that is changed, a table
+# still tells what it did.
+BESIDE = ('Documentation/', 'MAINTAINERS', 'mm/tests/', 'samples/', 'scripts/', 'tools/')
+
+
+def ours():
+    """A name for the state of what is put into the kernel."""
+    patches = [patch for patch in tree.series()
+               if not all(path.startswith(BESIDE) for path in tree.touched(patch))]
+    digest = hashlib.sha256()
+    for path in [p for p in tree.overlay_files() if not p.startswith(BESIDE)] + patches:
+        with open(os.path.join(TOP, path), 'rb') as file:
+            digest.update(f'{path}\n'.encode() + file.read())
+    return digest.hexdigest()[:12]
+
+
 def linux():
-    """The kernel's version."""
-    return f'Linux {tree.look(SRC)[0]}'
+    """The kernel's version, and which state of it."""
+    return f'Linux {tree.look(SRC)[0]} with {ours()}'
 
 
 def rows_made(path, made):

@@ -7,8 +7,9 @@ import re
 
 import check
 import check_soak
+import conditions
 import tree
-from common import ARCHES, MAIN, SRC, TOP, choose, die, first_line, renew_table, script
+from common import ARCHES, MAIN, TOP, choose, die, first_line, renew_table, script
 
 TABLE = os.path.join(TOP, 'Documentation/security/rare-write-soak.csv')
 
@@ -38,7 +39,7 @@ def soak(arch, minutes, rows):
     counted = check_soak.numbers(run)
     bad = any(state != 'ok' for state in cases.values())
     machine = f'{check_soak.CPU}, {check_soak.SMP} CPUs {check_soak.APPEND[arch]}'.strip()
-    rows[arch] = [arch, machine, f'{tree.look(SRC)[0]}, {MAIN}', minutes,
+    rows[arch] = [arch, machine, f'{conditions.linux()}, {MAIN}', minutes,
                   *(counted.get(what, '-') for what in COUNTS), 'FAILED' if bad else 'ok',
                   first_line('qemu-system-x86_64', '--version').split()[3]]
     return cases

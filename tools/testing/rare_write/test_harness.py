@@ -625,11 +625,12 @@ def table(toy):
     """The table of conditions: (name, did it go as it should)."""
     path = os.path.join(toy.folder, 'conditions.csv')
 
-    def cells(results, version='6.12.7', deputies=2, misuses=0):
+    def cells(results, version='6.12.7', deputies=2, misuses=0, ours='1'):
         """The line of one scenario, after one more run; there are so many cases."""
         with mock.patch.object(conditions, 'TABLE', path), \
                 mock.patch.object(conditions, 'KERNEL', KERNELS[0]), \
                 mock.patch.object(conditions, 'tools', lambda: ('tool',)), \
+                mock.patch.object(conditions, 'ours', lambda: ours), \
                 mock.patch.object(conditions, 'expected',
                                   lambda *_: {'rare_write': 2, 'deputy': deputies,
                                               'misuse_is_fatal': misuses}), \
@@ -638,7 +639,7 @@ def table(toy):
         with open(path) as file:
             return next(line for line in file if line.startswith('x86_64-max-5level,'))
 
-    yield 'nothing-yet', cells({}).count('not run yet') == 7
+    yield 'nothing-yet', cells({}).count('not run yet') == 9
     base = {'rare_write.a': 'ok', 'rare_write.b': 'skipped: so', 'kselftest.a': 'failed: bad'}
     line = cells({'x86_64-max-5level': base})
     yield 'counted', '"1 passed, 1 skipped: so"' in line and ',1 FAILED,' in line
@@ -652,7 +653,25 @@ def table(toy):
     yield 'part-by-now', line.count('not run yet') == 2 and '1 skipped: so' in line
     yield 'no-suites', all(conditions.kept('not part of it', name, pattern) == 'not part of it'
                            for name in DIES for _, pattern in conditions.COLUMNS)
-    yield 'other-kernel', cells({}, '6.12.8').count('not run yet') == 7
+    yield 'same-kernel', cells({}).count('not run yet') < 9
+    yield 'other-files', cells({}, ours='2').count('not run yet') == 9
+    cells({'x86_64-max-5level': base}, ours='2')
+    yield 'other-kernel', cells({}, '6.12.8', ours='2').count('not run yet') == 9
+
+    def state(path, text):
+        """That of the toy, with something written to one of its files."""
+        toy.write(f'repo/{path}', text)
+        return toy.said('state')
+
+    toy.script('state', 'import conditions\nprint(conditions.ours())\n')
+    first = state('mm/tests/new.c', 'test\n')
+    yield 'test-changed', first == state('mm/tests/new.c', 'other\n') != ''
+    yield 'file-changed', first != state('mm/new.c', 'new\n')
+    first = state('mm/new.c', 'new\n')
+    yield 'patch-changed', first != state('patches/6.12/0001-toy.patch', PATCH + '\n')
+    state('patches/6.12/0001-toy.patch', PATCH)
+    for path in ('mm/tests', 'mm/new.c'):
+        subprocess.check_call(['rm', '-r', os.path.join(toy.repo, path)])
 
 
 def system(toy):
