@@ -243,7 +243,11 @@ static void with_copy_inside(unsigned long dst, size_t len)
 
 static void with_fill(unsigned long dst, size_t len)
 {
-	rare_write_fill(*(__wr_rare_type u8 (*)[sizeof(junk)])dst, 0x66);
+	/* Its length is that of the object. */
+	if (len == sizeof(junk))
+		rare_write_fill(*(__wr_rare_type u8 (*)[sizeof(junk)])dst, 0x66);
+	else
+		rare_write_fill(*(__wr_rare_type u8 (*)[1UL << 56])dst, 0x66);
 }
 
 static void with_str(unsigned long dst, size_t len)
@@ -400,9 +404,10 @@ static void with_dointvec_minmax(unsigned long dst, size_t len)
 struct call {
 	const char *name;
 	void (*func)(unsigned long dst, size_t len);
+	size_t size;	/* its own, if not that of a long */
 	bool bytes;	/* may start anywhere, else is promised to be aligned */
 	bool node;	/* asks about both of its pointers */
-	bool whole;	/* is not for what is half there: it is shorter, or leads anywhere */
+	bool whole;	/* is not for what is half there: it is a byte, or leads anywhere */
 	bool has_len;
 };
 
@@ -412,7 +417,7 @@ static const struct call calls[] = {
 	{ "write_inside", with_write_inside },
 	{ "copy", with_copy, .bytes = true, .has_len = true },
 	{ "copy_inside", with_copy_inside, .bytes = true, .has_len = true },
-	{ "fill", with_fill, .bytes = true },
+	{ "fill", with_fill, .bytes = true, .has_len = true },
 	{ "str", with_str, .bytes = true },
 	{ "release", with_release },
 	{ "release_inside", with_release_inside },
@@ -460,9 +465,9 @@ static const struct call calls[] = {
 	{ "hlist_replace_rcu_by", with_hlist_replace_rcu_by, .node = true },
 	{ "dostring", with_dostring, .bytes = true },
 	{ "dobool", with_dobool, .whole = true },
-	{ "dointvec", with_dointvec, .whole = true },
-	{ "douintvec", with_douintvec, .whole = true },
-	{ "dointvec_minmax", with_dointvec_minmax, .whole = true },
+	{ "dointvec", with_dointvec, .size = sizeof(int) },
+	{ "douintvec", with_douintvec, .size = sizeof(int) },
+	{ "dointvec_minmax", with_dointvec_minmax, .size = sizeof(int) },
 };
 
 static const u64 rodata[2] = { 0x5678, 0x9abc };
@@ -478,10 +483,22 @@ static unsigned long rodata_address(void)
 	return (unsigned long)rodata;
 }
 
+/* What says where the kernel's region is. */
+static unsigned long kernel_rodata_address(void)
+{
+	return (unsigned long)&rare_write_image;
+}
+
 /* Beside the entry that windows use: nothing else writes here. */
 static unsigned long page_table_address(void)
 {
 	return (unsigned long)(__arch_rare_write_tables_of(0).ptep + 1);
+}
+
+/* Of those that this CPU uses: the last entries, which stay as they are. */
+static unsigned long top_table_address(void)
+{
+	return (unsigned long)(current->active_mm->pgd + PTRS_PER_PGD) - sizeof(junk);
 }
 
 static unsigned long heap_address(void)
@@ -526,7 +543,9 @@ struct target {
 static const struct target targets[] = {
 	{ "text", text_address },
 	{ "rodata", rodata_address },
+	{ "kernel_rodata", kernel_rodata_address },
 	{ "page_table", page_table_address },
+	{ "top_table", top_table_address },
 	{ "heap", heap_address },
 	{ "stack", stack_address },
 	{ "user", user_address },
@@ -612,6 +631,7 @@ static void deputy(struct kunit *test)
 	u8 inside[sizeof(junk)] = {};
 	unsigned long start, watch;
 	char name[64];
+	bool by_fault;
 
 	heap = kunit_kzalloc(test, sizeof(junk), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, heap);
@@ -626,17 +646,19 @@ static void deputy(struct kunit *test)
 	if (watch == USER_PAGE)
 		give_user_memory(test);
 	if (target->over) {
-		start -= (call->bytes ? sizeof(junk) : sizeof(u64)) - 1;
+		start -= (call->bytes ? sizeof(junk) : call->size ?: sizeof(u64)) - 1;
 		/* What is refused at its end is not begun, either. */
 		memcpy(inside, (void *)start, watch - start);
 	}
 	/*
 	 * A way to write that was promised an aligned object asks about its first
-	 * byte only. The rest is behind the alias, where nothing is mapped.
+	 * byte only. The rest is behind the alias, where nothing is mapped. But that
+	 * the sysctl of a module is the kernel's is refused as such.
 	 */
+	by_fault = target->over && !call->bytes && !call->node &&
+		   !(call->size && target->address == region_end);
 	KUNIT_EXPECT_TRUE(test, refused(call, name, start, target->wraps ? 8 - start : sizeof(junk),
-					watch, cpu,
-					target->over && !call->bytes && !call->node));
+					watch, cpu, by_fault));
 	if (target->over)
 		KUNIT_EXPECT_MEMEQ(test, inside, (void *)start, watch - start);
 	if (user_mm)
@@ -983,6 +1005,9 @@ static void direct_by_nofault(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, copy((void *)&quarry, junk, 8), -EFAULT);
 	KUNIT_EXPECT_EQ(test, copy((void *)&rare_write_probe, junk, 8), -EFAULT);
+	mapped = kmap_local_page(virt_to_page(lm_alias(&rare_write_probe)));
+	KUNIT_EXPECT_EQ(test, copy(mapped + offset_in_page(&rare_write_probe), junk, 8), -EFAULT);
+	kunmap_local(mapped);
 	if (rare_write_debug_modules_sealed()) {
 		KUNIT_EXPECT_EQ(test, copy((void *)linear_map_of(&quarry), junk, 8), -EFAULT);
 		mapped = kmap_local_page(page);
@@ -1014,6 +1039,38 @@ static void direct_by_set_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, found(addr, addr, -1), 1);
 
 	KUNIT_EXPECT_EQ(test, ro(addr, 1), 0);
+	expect_refused(test, (unsigned long)&quarry);
+	expect_nothing_new(test);
+}
+
+/* What patches code maps what it is told, which is beyond what this protects from as well. */
+#ifdef CONFIG_X86
+static void poke(struct kunit *test, u64 val)
+{
+	void *(*copy)(void *addr, const void *code, size_t len) = function(test, "text_poke_copy");
+
+	copy((void *)&quarry, &val, sizeof(val));
+}
+#else
+static void poke(struct kunit *test, u64 val)
+{
+	/* Not for probes. */
+	unsigned long (*lookup)(const char *name) = function(test, "kallsyms_lookup_name");
+	int (*patch)(void *addr, u32 insn) = (void *)lookup("aarch64_insn_patch_text_nosync");
+
+	KUNIT_ASSERT_NOT_NULL(test, patch);
+	KUNIT_EXPECT_EQ(test, patch((void *)&quarry, val), 0);
+	KUNIT_EXPECT_EQ(test, patch((void *)&quarry + sizeof(u32), val >> 32), 0);
+}
+#endif
+
+static void direct_by_patching(struct kunit *test)
+{
+	u64 before = quarry;
+
+	poke(test, 0x0123456789abcdef);
+	KUNIT_EXPECT_EQ(test, quarry, 0x0123456789abcdef);
+	rare_write(quarry, before);
 	expect_refused(test, (unsigned long)&quarry);
 	expect_nothing_new(test);
 }
@@ -1435,6 +1492,7 @@ static struct kunit_case attack_cases[] = {
 	KUNIT_CASE(ftrace_inside),
 	KUNIT_CASE(direct_by_nofault),
 	KUNIT_CASE(direct_by_set_memory),
+	KUNIT_CASE(direct_by_patching),
 	KUNIT_CASE(region_not_its_own),
 	KUNIT_CASE(user_source),
 	KUNIT_CASE(parsed_value_changed),
