@@ -6,8 +6,10 @@
         Arch: x86_64 arm64
         Build: module           the window is inlined into the test: build that alone
         Killed-by: suite.case   or console, kselftest, compile.clang.case, symbols.gadgets,
-                                boot.line; starve, core: the selftests rare_write_starve
-                                and rare_write_core. Several: each must notice
+                                boot.line, soak; unloaded: the parameter of the attacks;
+                                starve, starve-module, core: the selftests
+                                rare_write_starve, with a CPU or with a module, and
+                                rare_write_core. Several: each must notice
         Case: it does this      what the selftest says of the part that must notice
         Hangs: yes              not to come to an end in the test is to notice
         Config: hardened        if the test kernel does not have what it breaks
@@ -32,7 +34,7 @@ import tree
 from common import BUILD, HERE, KERNEL, SRC, TOP, choose, die
 
 FOLDER = os.path.join(HERE, 'mutants')
-SELFTESTS = ('kselftest', 'core', 'starve')
+SELFTESTS = ('kselftest', 'core', 'starve', 'starve-module')
 # What no mutant shows to be able to fail, and why.
 UNBROKEN = {
     'rare_write_protect.memory_per_cpu': 'a figure, not a promise',

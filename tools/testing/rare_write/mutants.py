@@ -16,6 +16,7 @@ import sys
 import build
 import check
 import check_readers
+import check_soak
 import conditions
 import console
 import scenarios
@@ -90,6 +91,15 @@ def run(arch, obj, mutant, killer):
     elif killer == 'starve':
         # Thousands of CPUs that do not come up.
         steps, modules, timeout = ['exec /bin/rare_write_starve 3'], [], 2400
+    elif killer == 'starve-module':
+        steps = ['exec /bin/rare_write_starve /lib/rare_write_howto.ko']
+        modules, timeout = ['rare_write_howto'], 2400
+    elif killer == 'unloaded':
+        append = 'kunit.filter_glob=none'
+        steps, modules = scenarios.unloaded(), scenarios.ATTACK_MODULES
+    elif killer == 'soak':
+        cases = check_soak.judge(check_soak.boot(arch, check_soak.QUICK_S, name, obj))
+        return 'SURVIVES' if set(cases.values()) == {'ok'} else 'killed'
     elif killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
     else:
@@ -106,6 +116,9 @@ def run(arch, obj, mutant, killer):
     if killer == 'boot.line':
         line = scenarios.BOOT_LINE['x86_64-rodata-off']
         return 'SURVIVES' if line in boot.text else 'killed'
+    if killer == 'unloaded':
+        said = re.search(r"the unloaded module's region was (refused|ACCEPTED)$", boot.text, re.M)
+        return {'refused': 'SURVIVES', 'ACCEPTED': 'killed'}[said[1]] if said else 'it said nothing'
     return judge(killer, boot, mutant.case, mutant.hangs)
 
 
