@@ -15,8 +15,8 @@ CASES = 9
 QUICK_S = 20
 
 
-def boot(arch, seconds, name, obj=None, **kwargs):
-    """Boot a soak of so many seconds; return a Run."""
+def boot(arch, seconds, name, obj=None, grace=900, **kwargs):
+    """Boot a soak of so many seconds, which has @grace more to come to an end; return a Run."""
     obj = obj or object_folder(arch, MAIN)
     program = os.path.join(SRC, 'tools/testing/selftests/rare_write/rare_write_soak.c')
     files = {f'/lib/{module}.ko': build.module(obj, module)
@@ -26,7 +26,7 @@ def boot(arch, seconds, name, obj=None, **kwargs):
     plan = ['insmod /lib/rare_write_soak.ko ', 'write /proc/sys/kernel/printk 5',
             f'exec /bin/rare_write_soak {seconds}', 'rmmod rare_write_soak ']
     return vm.boot(arch, obj, name, plan, files, cpu=CPU, smp=SMP, append=APPEND[arch],
-                   timeout=seconds * 1.5 + 900, **kwargs)
+                   timeout=seconds * 1.5 + grace, **kwargs)
 
 
 def judge(run):

@@ -95,6 +95,8 @@ class Mutant:
 
 def module(killer):
     """The one that has the test."""
+    if killer == 'soak':
+        return 'rare_write_soak'
     for name in ('rare_write_attack', 'rare_list_kunit', 'rare_sysctl_kunit'):
         if killer.startswith(name.removesuffix('_kunit')):
             return name

@@ -98,7 +98,9 @@ def run(arch, obj, mutant, killer):
         append = 'kunit.filter_glob=none'
         steps, modules = scenarios.unloaded(), scenarios.ATTACK_MODULES
     elif killer == 'soak':
-        cases = check_soak.judge(check_soak.boot(arch, check_soak.QUICK_S, name, obj))
+        # A worker that dies is never done, and the module cannot go.
+        soak = check_soak.boot(arch, check_soak.QUICK_S, name, obj, grace=240)
+        cases = check_soak.judge(soak)
         return 'SURVIVES' if set(cases.values()) == {'ok'} else 'killed'
     elif killer == 'boot.line':
         append, steps, modules = 'rodata=off', ['cat /proc/cmdline '], []
@@ -118,7 +120,8 @@ def run(arch, obj, mutant, killer):
         return 'SURVIVES' if line in boot.text else 'killed'
     if killer == 'unloaded':
         said = re.search(r"the unloaded module's region was (refused|ACCEPTED)$", boot.text, re.M)
-        return {'refused': 'SURVIVES', 'ACCEPTED': 'killed'}[said[1]] if said else 'it said nothing'
+        return ('it said nothing' if not said else 'killed' if said[1] == 'ACCEPTED' else
+                'killed, by console' if boot.problems() else 'SURVIVES')
     return judge(killer, boot, mutant.case, mutant.hangs)
 
 
