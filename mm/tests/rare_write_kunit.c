@@ -142,7 +142,7 @@ static void page_crossing(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, data);
 	memset(data, 0x5a, PAGE_SIZE + 32);
 	for (size_t from = PAGE_SIZE - 17; from <= PAGE_SIZE + 1; from++) {
-		for (size_t len = 0; len < PAGE_SIZE + 32; len += len < 32 ? 1 : 509) {
+		for (size_t len = 0; len < PAGE_SIZE + 32; len += len < 32 ? 1 : PAGE_SIZE / 8 - 3) {
 			rare_write_fill(vpages, 0);
 			scoped_guard(rare_write)
 				__rare_write_copy(*(__wr_rare_type u8 (*)[PAGE_SIZE + 32])
@@ -1652,7 +1652,7 @@ static int page_writer(void *done)
 {
 	u64 page = atomic_inc_return(&page_number) - 1;
 
-	for (u64 i = 0; i < COUNTS; i++) {
+	for (u64 i = 0; i < max(COUNTS, PAGE_SIZE / sizeof(u64)); i++) {
 		__wr_rare_type u64 *p =
 			(__wr_rare_type u64 *)&vpages[page * PAGE_SIZE + i * 8 % PAGE_SIZE];
 

@@ -109,6 +109,7 @@ def run(arch, obj, mutant, killer):
     files = {f'/lib/{m}.ko': build.module(obj, m) for m in modules}
     files.update(check.programs(arch, obj, steps))
     boot = vm.boot(arch, obj, name, steps, files, append=append, cpu=mutant.cpu, timeout=timeout)
+    boot.text = console.short_of_memory(boot.text)
     if f'init: step {steps[-1]}' not in boot.text:
         return 'did not come to the test'
     if mutant.scenario:

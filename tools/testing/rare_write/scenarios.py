@@ -332,6 +332,7 @@ SKIPS = {
        if arch == 'arm64' and like(config) == 'test' and 'pseudo_nmi' not in append and
        'rodata=off' not in append
        for what in ('in_window', 'storm')},
+    ('*-thinlto-attack', 'rare_write_attack.entry_changed'): 'what it probes is inlined',
     ('*-smp1', 'rare_write_protect.no_tearing'): 'needs two CPUs',
     ('*-smp1', 'rare_list.rcu_readers'): 'needs two CPUs',
     ('*-smp1', 'kselftest.'): 'no CPU can be switched off',
