@@ -1052,7 +1052,7 @@ static void poke(struct kunit *test, u64 val)
 {
 	void *(*copy)(void *addr, const void *code, size_t len) = function(test, "text_poke_copy");
 
-	copy((void *)&quarry, &val, sizeof(val));
+	copy((void *)rare_ptr(&quarry), &val, sizeof(val));
 }
 #else
 static void poke(struct kunit *test, u64 val)
@@ -1063,8 +1063,8 @@ static void poke(struct kunit *test, u64 val)
 
 	patch = (void *)lookup("aarch64_insn_patch_text_nosync");
 	KUNIT_ASSERT_NOT_NULL(test, patch);
-	KUNIT_EXPECT_EQ(test, patch((void *)&quarry, val), 0);
-	KUNIT_EXPECT_EQ(test, patch((void *)&quarry + sizeof(u32), val >> 32), 0);
+	KUNIT_EXPECT_EQ(test, patch((void *)rare_ptr(&quarry), val), 0);
+	KUNIT_EXPECT_EQ(test, patch((void *)rare_ptr(&quarry) + sizeof(u32), val >> 32), 0);
 }
 #endif
 

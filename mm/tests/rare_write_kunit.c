@@ -137,12 +137,13 @@ static void strings(struct kunit *test)
 static void page_crossing(struct kunit *test)
 {
 	u8 *data = kunit_kmalloc(test, PAGE_SIZE + 32, GFP_KERNEL);
+	const size_t far = PAGE_SIZE / 8 - 3;
 	int bad = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, data);
 	memset(data, 0x5a, PAGE_SIZE + 32);
 	for (size_t from = PAGE_SIZE - 17; from <= PAGE_SIZE + 1; from++) {
-		for (size_t len = 0; len < PAGE_SIZE + 32; len += len < 32 ? 1 : PAGE_SIZE / 8 - 3) {
+		for (size_t len = 0; len < PAGE_SIZE + 32; len += len < 32 ? 1 : far) {
 			rare_write_fill(vpages, 0);
 			scoped_guard(rare_write)
 				__rare_write_copy(*(__wr_rare_type u8 (*)[PAGE_SIZE + 32])
