@@ -467,6 +467,14 @@ def kills(_):
             ('of-another', 'SURVIVES', both.format('not ', '')),
             ('of-none', 'no such test', both.format('', '').replace('rests', 'sleeps'))):
         yield name, mutants.judge('core', vm.Run('', text, ['done 0']), 'it rests, too') == state
+    begun = '[    2.492323] TAP version 13\n[    2.492324] 1..1\n'
+    for name, state, text in (
+            ('soak-not-begun', 'did not come to the test', 'Kernel panic - not syncing: timer\n'),
+            ('soak-dies', 'killed', begun + 'BUG: unable to handle page fault\n'),
+            ('soak-fails', 'killed', begun + '[    3.1] not ok 1 nothing is torn\n'),
+            ('soak-slow', 'timed out', begun + 'watchdog: BUG: soft lockup - CPU#1 stuck\n'),
+            ('soak-silent', 'timed out', begun)):
+        yield name, mutants.judge_soak(vm.Run('', text, [], True)) == state
 
 
 def cached(toy):
