@@ -29,6 +29,20 @@ SHORT = '''[1.0] init: step exec /bin/rare_write_starve /lib/x.ko
 [1.0] ---[ end trace 0000000000000000 ]---
 [1.0] init: ok exec /bin/rare_write_starve /lib/x.ko
 '''
+VACATED = '''[1.0] ------------[ cut here ]------------
+[1.0] Dying CPU not properly vacated!
+[1.0] WARNING: CPU: 2 PID: 29 at kernel/sched/core.c:8365 sched_cpu_dying+0x146/0x220
+[1.0] Call Trace:
+{}[1.0] ---[ end trace 0000000000000000 ]---
+[1.0] CPU2 enqueued tasks (2 total):
+[1.0] \tpid: 29, name: migration/2
+{}[1.0] # minutes 24
+'''
+
+
+def vacated(text):
+    return len(console.splats(console.without_fair_server(text)))
+
 
 CASES = (
     ('clean', lambda: console.splats('[1.0] hello\n') == []),
@@ -84,6 +98,19 @@ CASES = (
         SHORT.format('[1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1\n')))) == 1),
     ('short-elsewhere', lambda: len(console.splats(console.short_of_memory(
         SHORT.format('').replace('/lib/x.ko', '2')))) > 1),
+    ('fair-server', lambda: vacated(VACATED.format('', '') * 2) == 0),
+    ('fair-server-and-task', lambda: vacated(
+        VACATED.format('', '[1.0] \tpid: 30, name: kworker/2:1\n')) == 2),
+    ('fair-server-and-two', lambda: vacated(
+        VACATED.format('', '').replace('2 total', '3 total')) == 2),
+    ('fair-server-of-another', lambda: vacated(
+        VACATED.format('', '').replace('CPU2 enq', 'CPU3 enq')) == 2),
+    ('fair-server-and-more', lambda: vacated(
+        VACATED.format('[1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1\n', '')) == 3),
+    ('fair-server-is-task', lambda: vacated(
+        VACATED.format('', '').replace('migration/2', 'kworker/2:1')) == 2),
+    ('fair-server-later', lambda: vacated(VACATED.format('', '').replace('8365 ', '8909 at ')
+                                          .replace('CPU: 2 PID: 29 at ', '')) == 2),
     ('no-int3', lambda: not console.stale_code(INT3.format('66').replace('int3', 'invalid opcode'))),
 )
 

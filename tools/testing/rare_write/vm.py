@@ -38,7 +38,7 @@ class Run:
         if not self.steps or not self.steps[-1].startswith('done '):
             bad.append('did not finish its plan')
         bad += [step for step in self.steps if step.split(' ')[0] in ('failed', 'unknown')]
-        return bad + console.splats(self.text)
+        return bad + console.splats(console.without_fair_server(self.text))
 
 
 def pack(arch, obj, name, plan, files, root=()):
