@@ -232,7 +232,8 @@ static inline struct fault store(unsigned long addr, int size)
 	local_irq_save(flags);
 	pagefault_disable();
 #ifdef CONFIG_X86
-	raw_cpu_write(fault_code, 0);
+	/* gcc takes raw_cpu_write() for an ordinary store, and knows of none by the fault. */
+	this_cpu_write(fault_code, 0);
 #endif
 	switch (size) {
 	case 1:
@@ -253,7 +254,7 @@ failed:
 	fault.hit = true;
 #ifdef CONFIG_X86
 	fault.addr = native_read_cr2();
-	fault.write = raw_cpu_read(fault_code) & X86_PF_WRITE;
+	fault.write = this_cpu_read(fault_code) & X86_PF_WRITE;
 #elif defined(CONFIG_ARM64)
 	fault.addr = read_sysreg(far_el1);
 	fault.write = read_sysreg(esr_el1) & ESR_ELx_WNR;

@@ -70,11 +70,11 @@ def lkdtm_is_expected(text):
     return text, cases
 
 
-# Our functions in the kernel that can be called: none writes where its caller says. What makes a
-# page writable, with rare_write=report alone, is part of rare_write_fault(). A kernel for measuring
-# has more, and is for nothing else.
-HARMLESS = re.compile(r'rare_write_(lookup|active|abort|fault|report|init|prepare_cpu|region_of|'
-                      r'look|module_\w+|trace_\w+|debug\w*|audit\w*|bench_\w+)|'
+# Our functions in the kernel that can be called: none writes where its caller says. Two return an
+# entry and put it nowhere. What makes a page writable, with rare_write=report alone, is part of
+# rare_write_fault(). A kernel for measuring has more, and is for nothing else.
+HARMLESS = re.compile(r'rare_write_(lookup|core_entry|active|abort|fault|report|init|prepare_cpu|'
+                      r'region_of|look|module_\w+|trace_\w+|debug\w*|audit\w*|bench_\w+)|'
                       r'rare_sysctl_(check_owner|check_data|parse_string|copy_ints)|'
                       r'arch_rare_write_(init|prepare|restore|split|opened|pgd|foreign|may_write|'
                       r'shared_start|private_start|private_end|modules_sealed)')

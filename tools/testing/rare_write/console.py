@@ -29,10 +29,10 @@ UNASKED = (r'(?<!Oops - )\bBUG: (?!unable to|kernel NULL|'
            r'sleeping function called from invalid context at include/linux/cgroup-defs\.h)')
 # An oops, by its number, or a warning, but for what goes with one: x86 without SMAP warns of user
 # memory that is asked for with interrupts off; arm64 where the CPU switches to another task, or
-# to none, since what masked its exceptions is not undone.
+# to none, since what masked its exceptions is not undone. gcc adds to a name: .constprop.0.
 EVENT = (r'\[#\d+\]|\bWARNING: (?!(?:.* at )?(?:arch/x86/mm/fault\.c:\d+ (?:at )?\w*_fault|'
          r'kernel/context_tracking\.c:\d+ (?:at )?ct_kernel_exit|'
-         r'arch/arm64/kernel/process\.c:\d+ (?:at )?__switch_to)\+)')
+         r'arch/arm64/kernel/process\.c:\d+ (?:at )?__switch_to)(?:\.\w+)*\+)')
 # What the kernel says when it has looked at itself, which it does if rodata=off does not keep it
 # from that. DENY has what it says when it found something.
 SELF_CHECKS = {'boot.w-xor-x': 'Checked W+X mappings: passed',

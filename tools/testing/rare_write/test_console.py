@@ -63,6 +63,10 @@ CASES = (
         'kernel BUG at x.c:1\nInternal error: Oops - BUG: 00000000f2000800 [#1]  SMP\n'
         'WARNING: CPU: 0 PID: 0 at kernel/context_tracking.c:128 ct_kernel_exit+0x1/0x2\n'
         'WARNING: arch/arm64/kernel/process.c:740 at __switch_to+0x1/0x2, CPU#0: it\n')) == []),
+    ('expected-and-idle-of-gcc', lambda: console.splats(EXPECT.format(
+        'kernel BUG at x.c:1\nInternal error: Oops - BUG: 00000000f2000800 [#1]  SMP\n'
+        'WARNING: CPU: 0 PID: 0 at kernel/context_tracking.c:128 '
+        'ct_kernel_exit.constprop.0+0x1/0x2\n')) == []),
     ('expected-and-tracking', lambda: len(console.splats(EXPECT.format(
         'kernel BUG at x.c:1\nInternal error: Oops - BUG: 00000000f2000800 [#1]  SMP\n'
         'WARNING: CPU: 0 PID: 0 at kernel/context_tracking.c:1 ct_kernel_enter+0x1/0x2\n'))) == 1),
