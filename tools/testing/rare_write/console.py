@@ -7,7 +7,8 @@ A test that breaks something on purpose says so around it:
 	rare_write-expect-begin: NAME /REGEX/
 	rare_write-expect-end: NAME
 
-What is between may be one oops or warning, and must match REGEX. Nothing else is exempt.
+What is between may be one oops or warning, and must match REGEX. Nothing else is exempt, but for
+what without_fair_server() and short_of_memory() cut out by its own words.
 """
 import re
 
