@@ -38,7 +38,7 @@ class Run:
         if not self.steps or not self.steps[-1].startswith('done '):
             bad.append('did not finish its plan')
         bad += [step for step in self.steps if step.split(' ')[0] in ('failed', 'unknown')]
-        return bad + console.splats(console.without_fair_server(self.text))
+        return bad + console.splats(self.text)
 
 
 def pack(arch, obj, name, plan, files, root=()):
@@ -62,7 +62,7 @@ def pack(arch, obj, name, plan, files, root=()):
 def read(base, timed_out, status=0):
     """Make a Run of what a machine left behind."""
     with open(base + '.console', errors='replace') as file:
-        text = console.once(file.read().replace('\r', ''))
+        text = console.without_fair_server(console.once(file.read().replace('\r', '')))
     with open(base + '.verdict') as file:
         steps = file.read().splitlines()
     return Run(base + '.console', text, steps, timed_out, status)
